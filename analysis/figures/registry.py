@@ -1,0 +1,149 @@
+"""The list of all figures: what each is called, what it says underneath, and when there is something to draw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+
+from analysis.figures.control import draw_control
+from analysis.figures.convergence import draw_convergence
+from analysis.figures.energy import draw_energy
+from analysis.figures.learning import accuracy_against, worst_task_against
+from analysis.figures.network_map import draw_network_map
+from analysis.figures.participation import draw_finish_times, draw_outcomes
+from analysis.figures.tasks import draw_tasks
+from analysis.load import Experiment
+from analysis.quantities import COST, RESOURCES, TIME
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """A figure of the report.
+
+    Attributes:
+        name: its file name, without the ending.
+        section: part of the report it belongs to.
+        caption: what the reader sees, in a sentence or two.
+        draw: draws it.
+        available: whether the experiment recorded what it shows.
+        wide: drawn for the width of a page rather than of a column.
+    """
+
+    name: str
+    section: str
+    caption: str
+    draw: Callable[[Experiment], Figure]
+    available: Callable[[Experiment], bool]
+    wide: bool = False
+
+
+def _always(_: Experiment) -> bool:
+    return True
+
+
+def _spends(key: str) -> Callable[[Experiment], bool]:
+    return lambda experiment: bool((experiment.tasks[key] > 0).any())
+
+
+def _has_gap(experiment: Experiment) -> bool:
+    rounds = experiment.rounds
+    return bool((rounds["gap"].notna() & (rounds["event"] != "edge") & (rounds["gap"] > 0)).any())
+
+
+def _has_control(experiment: Experiment) -> bool:
+    clouds = experiment.rounds[experiment.rounds["event"] == "cloud"]
+    return bool(clouds[["local_iterations", "bs_iterations"]].notna().to_numpy().any())
+
+
+_HOW = (
+    "Mean over seeds of the last known value, with a 95 % t interval; a marker shows where a method's last trial"
+    " ended and a dotted line where its value only holds."
+)
+
+
+def exhibits() -> tuple[Exhibit, ...]:
+    """Every figure, in the order of the report."""
+    curves = [
+        Exhibit(
+            f"accuracy_vs_{entry.name}",
+            "learning",
+            f"Balanced accuracy, mean over tasks, against {entry.name}. {_HOW}",
+            accuracy_against(entry),
+            _spends(entry.key),
+        )
+        for entry in RESOURCES
+    ]
+    worst = [
+        Exhibit(
+            f"worst_task_vs_{entry.name}",
+            "worst",
+            f"Balanced accuracy of each trial's worst task against {entry.name}, drawn in the same way.",
+            worst_task_against(entry),
+            _spends(entry.key),
+        )
+        for entry in (TIME, COST)
+    ]
+    return (*curves, *worst, *_remaining())
+
+
+def _remaining() -> tuple[Exhibit, ...]:
+    return (
+        Exhibit(
+            "tasks",
+            "tasks",
+            "Final balanced accuracy of every task, mean over seeds, sorted by the flagship. The dotted line is what"
+            " always answering the majority class scores.",
+            draw_tasks,
+            _always,
+        ),
+        Exhibit(
+            "energy",
+            "energy",
+            "Energy spent by the end of the run, mean over seeds, by component. Whiskers: 95 % t interval of the"
+            " total.",
+            draw_energy,
+            lambda experiment: bool((experiment.rounds["energy_j"] > 0).any()),
+            wide=True,
+        ),
+        Exhibit(
+            "outcomes",
+            "participation",
+            "What became of the terminals a base station invited to an edge round, all seeds together.",
+            draw_outcomes,
+            lambda experiment: not experiment.participation.empty,
+        ),
+        Exhibit(
+            "finish_times",
+            "participation",
+            "Time from the start of an edge round to the arrival of an update, by class of device: median (marker),"
+            " middle half (thick) and 5-95 % (thin). Updates that never arrived are not included.",
+            draw_finish_times,
+            lambda experiment: bool(experiment.participation["finish_s"].notna().any()),
+        ),
+        Exhibit(
+            "network_map",
+            "network",
+            "Sites, their cells, and terminals coloured by uplink signal-to-noise ratio, for the first seed.",
+            draw_network_map,
+            lambda experiment: not experiment.base_stations.empty and not experiment.terminals.empty,
+        ),
+        Exhibit(
+            "convergence",
+            "convergence",
+            "Joint duality gap at cloud rounds (an upper bound on the distance to the optimum, for methods with"
+            " dual variables) and, where the optimum was computed, the training objective above it. Geometric means"
+            " over seeds with 95 % intervals of the logarithm.",
+            draw_convergence,
+            _has_gap,
+            wide=True,
+        ),
+        Exhibit(
+            "control",
+            "convergence",
+            "Local iterations H and edge rounds K chosen in each cloud round, mean over seeds.",
+            draw_control,
+            _has_control,
+        ),
+    )

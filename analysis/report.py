@@ -1,0 +1,140 @@
+"""The report of an experiment: one page that needs no network and no other file, and its figures beside it."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from analysis import tables
+from analysis.atomic import write_bytes
+from analysis.compare import compare_at_levels
+from analysis.curves import AUC, BALANCED_ACCURACY, TrialStates, trial_states
+from analysis.figures.registry import Exhibit, exhibits
+from analysis.figures.save import render, save_figure, settle
+from analysis.findings import binding_resource, state_findings
+from analysis.load import Experiment, NotAnExperimentError, load_experiment
+from analysis.quantities import TIME, number, resource
+from analysis.targets import resource_to_target
+
+_TEMPLATES = Path(__file__).parent / "templates"
+BUDGET_NAMES = {
+    "time_s": "time",
+    "energy_j": "energy",
+    "energy_per_terminal_j": "energy per terminal",
+    "bytes": "traffic",
+    "cost": "cost",
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A drawn exhibit, ready to embed: `source` is a data URI of its SVG."""
+
+    name: str
+    section: str
+    caption: str
+    source: str
+    wide: bool
+
+
+def write_report(folder: str | Path) -> Path:
+    """Writes `figures/` (PDF and PNG) and `report.html` into a result folder and returns the page's path.
+
+    Raises:
+        NotAnExperimentError: the folder is not a readable experiment; nothing is written then.
+    """
+    experiment = load_experiment(folder)
+    states = trial_states(experiment)
+    pictures = [
+        draw_picture(experiment, exhibit, experiment.folder / "figures")
+        for exhibit in exhibits()
+        if exhibit.available(experiment)
+    ]
+    page = _environment().get_template("report.html.j2").render(**page_context(experiment, states, pictures))
+    path = experiment.folder / "report.html"
+    write_bytes(path, page.encode("utf-8"))
+    return path
+
+
+def draw_picture(experiment: Experiment, exhibit: Exhibit, folder: Path) -> Picture:
+    """Draws an exhibit, saves its files into `folder` and returns what the page embeds."""
+    figure = exhibit.draw(experiment)
+    settle(figure)
+    save_figure(figure, folder, exhibit.name)
+    code = base64.b64encode(render(figure, "svg")).decode("ascii")
+    source = f"data:image/svg+xml;base64,{code}"
+    return Picture(exhibit.name, exhibit.section, exhibit.caption, source, exhibit.wide)
+
+
+def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures: Sequence[Picture]) -> dict[str, Any]:
+    """Everything the template says, as text and tables."""
+    levels = compare_at_levels(experiment, states=states)
+    targets = resource_to_target(experiment, states=states)
+    bound = binding_resource(experiment)
+    accuracy = tables.level_tables(experiment, levels, BALANCED_ACCURACY)
+    return {
+        "experiment": experiment,
+        "findings": state_findings(experiment, levels, targets, states),
+        "pictures": pictures,
+        "bound": bound,
+        "main_levels": next((t for t in accuracy if t.caption.startswith(f"{bound.axis}:")), None),
+        "level_tables": {BALANCED_ACCURACY.name: accuracy, AUC.name: tables.level_tables(experiment, levels, AUC)},
+        "target_tables": [
+            tables.target_table(experiment, targets, target) for target in sorted(targets["target"].unique())
+        ],
+        "ending_table": tables.ending_table(experiment),
+        "task_table": tables.task_table(experiment, states),
+        "energy_table": tables.energy_table(experiment),
+        "network_table": tables.network_table(experiment),
+        "participation_table": tables.participation_table(experiment),
+        "reference_table": tables.reference_table(experiment),
+        "budget": budget_text(experiment),
+        "wall_time": TIME.text(experiment.wall_time_s),
+        "created": experiment.created[:16].replace("T", " "),
+    }
+
+
+def budget_text(experiment: Experiment) -> str:
+    """The limits in words, e.g. "cost 1,000, time 20 min"; says so where there is none."""
+    units = {"energy_per_terminal_j": "energy_j"}
+    limits = [
+        f"{BUDGET_NAMES[name]} {resource(units.get(name, name)).text(limit)}"
+        for name, limit in experiment.budget.items()
+    ]
+    return ", ".join(limits) if limits else "none: every trial runs to the end of its plan"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = number
+    return environment
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m analysis.report FOLDER`: 0 and the page's path, or 2 and one line on what is wrong."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if len(given) != 1 or given[0].startswith("-"):
+        print("usage: python -m analysis.report FOLDER", file=sys.stderr)
+        return 2
+    try:
+        print(write_report(given[0]))
+    except NotAnExperimentError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

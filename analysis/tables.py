@@ -1,0 +1,211 @@
+"""Tables as a reader sees them: analysis frames turned into rows of text, for the report's template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from analysis.compare import HIGHER, LOWER
+from analysis.curves import Measure, TrialStates
+from analysis.figures.network_map import one_network
+from analysis.figures.tasks import worst_task
+from analysis.load import ENERGY_COMPONENTS, OUTCOMES, Experiment
+from analysis.quantities import ENERGY, RESOURCES, TIME, number, resource, score, signed
+from analysis.summaries import (
+    endings,
+    energy_by_component,
+    final_by_task,
+    finish_times,
+    outcome_counts,
+    reference_means,
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: its text, a smaller second line, and a style class of the template ("" for none)."""
+
+    text: str
+    note: str = ""
+    style: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: heading cells, rows (the first cell is the row's name), a caption, and whether numbers align right."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: str = ""
+    text_columns: frozenset[int] = field(default_factory=lambda: frozenset({0}))
+
+
+def level_tables(experiment: Experiment, levels: pd.DataFrame, measure: Measure) -> list[Table]:
+    """One table a resource: other methods down, budget levels across, paired difference and verdict inside."""
+    rows = levels[levels["measure"] == measure.name]
+    return [
+        _level_table(experiment, rows[rows["resource"] == entry.key], entry.key)
+        for entry in RESOURCES
+        if (rows["resource"] == entry.key).any()
+    ]
+
+
+def _level_table(experiment: Experiment, rows: pd.DataFrame, key: str) -> Table:
+    entry = resource(key)
+    amounts = rows.drop_duplicates("level").sort_values("level")
+    total = float(amounts["amount"].iloc[-1] / amounts["level"].iloc[-1])
+    kind = "the budget" if rows["total_kind"].iloc[0] == "budget" else "the most any trial spent"
+    header = tuple(
+        f"{100 * level:g} %|{entry.text(float(amount))}"
+        for level, amount in zip(amounts["level"], amounts["amount"], strict=True)
+    )
+    trials = experiment.trials["method"].value_counts().to_dict()
+    flagship_trials = max(trials.get(experiment.flagship, 0), 1)
+    flagship = [
+        Cell(score(float(value)) + ("†" if ended >= flagship_trials else ""))
+        for value, ended in zip(amounts["flagship_mean"], amounts["flagship_ended"], strict=True)
+    ]
+    body = [(Cell(experiment.label(experiment.flagship), "mean"), *flagship)]
+    for method in experiment.others:
+        mine = rows[rows["other"] == method.key].sort_values("level")
+        cells = [
+            _difference(row, bool(row["other_ended"] >= max(trials.get(method.key, 0), 1)))
+            for _, row in mine.iterrows()
+        ]
+        body.append((Cell(method.label, "difference"), *cells))
+    caption = f"{entry.axis}: 100 % is {kind}, {entry.text(total)}"
+    return Table(("", *header), tuple(body), caption)
+
+
+def _difference(row: pd.Series, ended: bool) -> Cell:
+    verdict = str(row["verdict"])
+    style = {HIGHER: "higher", LOWER: "lower"}.get(verdict, "same")
+    if row["seeds"] == 0:
+        return Cell("–", "no paired seed", "same")
+    interval = "no interval" if pd.isna(row["low"]) else f"{signed(row['low'])} to {signed(row['high'])}"
+    lost = f"; {row['missing']} of {row['missing'] + row['seeds']} seeds missing" if row["missing"] else ""
+    return Cell(f"{signed(row['difference'])}{'†' if ended else ''}", f"{interval}{lost}|{verdict}", style)
+
+
+def target_table(experiment: Experiment, targets: pd.DataFrame, target: float) -> Table:
+    """Methods down, resources across: median spending until the target, with how many seeds got there."""
+    rows = targets[targets["target"] == target]
+    body = []
+    for method in experiment.ordered_methods:
+        mine = rows[rows["method"] == method.key].set_index("resource")
+        if len(mine):
+            first = mine.iloc[0]
+            reached = f"{first['reached']} of {first['seeds']}"
+            note = f"{first['censored']} censored" if first["censored"] else ""
+            cells = [_spending(mine.loc[entry.key], entry.key) for entry in RESOURCES]
+            body.append((Cell(method.label), Cell(reached, note), *cells))
+    header = ("", "Seeds that reach it", *(entry.axis for entry in RESOURCES))
+    return Table(header, tuple(body), f"Balanced accuracy of {score(target)}")
+
+
+def _spending(row: pd.Series, key: str) -> Cell:
+    entry = resource(key)
+    if row["reached"] == 0:
+        return Cell("never", f"> {entry.text(float(row['spent_by_censored']))}", "muted")
+    span = f"{entry.text(float(row['fastest']))} to {entry.text(float(row['slowest']))}"
+    if row["censored"]:
+        span += f"|censored: > {entry.text(float(row['spent_by_censored']))}"
+    return Cell("not by most" if row["median"] == float("inf") else entry.text(float(row["median"])), span)
+
+
+def ending_table(experiment: Experiment) -> Table:
+    """What ended the trials of each method and what they spent on average."""
+    body = []
+    for _, row in endings(experiment).iterrows():
+        spent = [Cell(entry.text(float(row[entry.key]))) for entry in RESOURCES]
+        wall = Cell(TIME.text(float(row["wall_s"])))
+        name = Cell(experiment.label(row["method"]))
+        body.append((name, Cell(str(row["trials"])), Cell(str(row["ended_by"])), *spent, wall))
+    header = ("", "Trials", "Ended by", *(entry.axis for entry in RESOURCES), "Real time")
+    return Table(header, tuple(body), "Means over trials", frozenset({0, 2}))
+
+
+def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
+    """Tasks down, methods across: final balanced accuracy; each method's worst task is marked."""
+    final = final_by_task(experiment, states=states)
+    means = final.pivot(index="task", columns="method", values="mean")
+    halves = final.assign(half=(final["high"] - final["low"]) / 2).pivot(index="task", columns="method", values="half")
+    methods = [method for method in experiment.ordered_methods if method.key in means]
+    worst = {method.key: worst_task(final, method.key) for method in methods}
+    body = []
+    for task in means.index:
+        cells = []
+        for method in methods:
+            half = float(halves.loc[task, method.key])
+            style = "worst" if worst[method.key] == str(task) else ""
+            cells.append(
+                Cell(score(float(means.loc[task, method.key])), "" if pd.isna(half) else f"± {score(half)}", style)
+            )
+        body.append((Cell(str(task)), *cells, Cell("0.500", style="muted")))
+    overall = [Cell(score(float(means[method.key].mean()))) for method in methods]
+    body.append((Cell("Mean over tasks", style="total"), *overall, Cell("0.500", style="muted")))
+    header = ("Task", *(method.label for method in methods), "Majority class")
+    return Table(header, tuple(body), f"Final balanced accuracy on the {experiment.split} split, mean over seeds")
+
+
+def energy_table(experiment: Experiment) -> Table:
+    """Components down would hide the totals, so methods go down and components across."""
+    frame = energy_by_component(experiment)
+    size, symbol = ENERGY.unit(float(frame["total"].max()) if len(frame) else 0.0)
+    used = [name for name in ENERGY_COMPONENTS if frame[name].gt(0).any()]
+    body = []
+    for key, row in frame.iterrows():
+        parts = [Cell(number(float(row[name]) / size)) for name in used]
+        half = (float(row["high"]) - float(row["low"])) / 2 / size
+        total = Cell(number(float(row["total"]) / size), "" if pd.isna(half) else f"± {number(half)}", "total")
+        body.append((Cell(experiment.label(str(key))), *parts, total))
+    header = ("", *(ENERGY_COMPONENTS[name].capitalize() for name in used), "Total")
+    return Table(header, tuple(body), f"Energy in {symbol}, mean over seeds at the end")
+
+
+def participation_table(experiment: Experiment) -> Table:
+    """Invitations and their outcomes, and the median time to arrival."""
+    counts, finish = outcome_counts(experiment), finish_times(experiment)
+    body = []
+    for key, row in counts.iterrows():
+        invited = int(row.sum())
+        shares = [Cell(f"{100 * row[name] / max(invited, 1):.1f} %", f"{row[name]:,}") for name in OUTCOMES]
+        mine = finish[finish["method"] == key]
+        spread = ", ".join(f"{d} {TIME.text(m)}" for d, m in zip(mine["device_class"], mine[0.5], strict=True))
+        body.append((Cell(experiment.label(str(key))), Cell(f"{invited:,}"), *shares, Cell(spread or "–")))
+    header = ("", "Invited", *(name.capitalize() for name in OUTCOMES), "Median time to arrival")
+    return Table(header, tuple(body), "All seeds and edge rounds together", frozenset({0, len(header) - 1}))
+
+
+def network_table(experiment: Experiment) -> Table:
+    """Each base station of the mapped trial: its task and what its terminals' radio looks like."""
+    terminals, stations = one_network(experiment)
+    body = []
+    for _, station in stations.iterrows():
+        mine = terminals[terminals["base_station"] == station["base_station"]]
+        sight = float(mine["los"].astype(float).mean()) if len(mine) else float("nan")
+        snr = mine["uplink_snr_db"].astype(float)
+        spread = "–" if snr.isna().all() else f"{snr.median():.1f}".replace("-", "−")
+        share = "–" if pd.isna(sight) else f"{100 * sight:.0f} %"
+        name = Cell(str(station["base_station"]))
+        body.append((name, Cell(str(station["task"])), Cell(str(len(mine))), Cell(share), Cell(spread)))
+    header = ("Site", "Task", "Terminals", "In sight", "Median uplink SNR, dB")
+    return Table(header, tuple(body), "", frozenset({0, 1}))
+
+
+def reference_table(experiment: Experiment) -> Table:
+    """Reference optima, mean over seeds."""
+    body = []
+    for name, row in reference_means(experiment).iterrows():
+        parts = [Cell(number(float(row[column]))) for column in ("lambda1", "lambda2")]
+        columns = ("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy")
+        primal = Cell("–" if pd.isna(row["primal"]) else f"{float(row['primal']):.6g}")
+        metrics = [Cell(score(float(row[column]))) for column in columns]
+        body.append((Cell(str(name).capitalize()), *parts, primal, *metrics, Cell(str(int(row["seeds"])))))
+    header = (
+        *("Reference", "λ₁", "λ₂", "Objective P*", "Accuracy", "Balanced accuracy", "AUC"),
+        *("Worst task's balanced accuracy", "Seeds"),
+    )
+    return Table(header, tuple(body), "Computed centrally, test split, mean over seeds")

@@ -1,0 +1,123 @@
+"""Median radio attenuation outdoors between a base station and a terminal: 3GPP TR 38.901 Table 7.4.1-1.
+
+Every law takes the horizontal distance ``d2d_m``, the carrier ``fc_hz`` and the two antenna heights, broadcasts
+them, and returns dB. The laws are the bare formulas: range checks and the lower clamp of the distance belong to
+:class:`channel_models.path_loss.Environment`.
+"""
+
+import numpy as np
+
+from channel_models.units import FloatArray, FloatLike
+
+BREAKPOINT_LIGHT_SPEED_M_S = 3.0e8
+"""TR 38.901 rounds the speed of light to 3e8 m/s in its breakpoint distances (Table 7.4.1-1, notes 1 and 5)."""
+
+EFFECTIVE_ENVIRONMENT_HEIGHT_M = 1.0
+"""h_E of the breakpoint. For UMa terminals above 13 m the standard draws it at random; these laws keep 1 m."""
+
+
+def distance_3d_m(d2d_m: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return the antenna-to-antenna distance in metres."""
+    return np.hypot(d2d_m, h_bs_m - h_ut_m)
+
+
+def urban_breakpoint_m(fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return d'_BP = 4 (h_BS - h_E)(h_UT - h_E) f_c / c in metres, for UMa and UMi."""
+    h_e = EFFECTIVE_ENVIRONMENT_HEIGHT_M
+    heights_m2 = (h_bs_m - h_e) * (h_ut_m - h_e)
+    return np.asarray(4.0 * heights_m2 * fc_hz / BREAKPOINT_LIGHT_SPEED_M_S)
+
+
+def uma_los_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return UMa line-of-sight path loss in dB (slope 22 before the breakpoint, 40 after)."""
+    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    breakpoint_m = urban_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
+    near = 28.0 + 22.0 * np.log10(d3d) + carrier
+    corner = np.log10(breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2)
+    far = 28.0 + 40.0 * np.log10(d3d) + carrier - 9.0 * corner
+    return np.where(d2d_m <= breakpoint_m, near, far)
+
+
+def uma_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return UMa path loss without line of sight in dB, never below the line-of-sight law."""
+    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    blocked = 13.54 + 39.08 * np.log10(d3d) + carrier - 0.6 * (h_ut_m - 1.5)
+    return np.maximum(uma_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m), blocked)
+
+
+def umi_los_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return UMi street-canyon line-of-sight path loss in dB (slope 21 before the breakpoint, 40 after)."""
+    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    breakpoint_m = urban_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
+    near = 32.4 + 21.0 * np.log10(d3d) + carrier
+    corner = np.log10(breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2)
+    far = 32.4 + 40.0 * np.log10(d3d) + carrier - 9.5 * corner
+    return np.where(d2d_m <= breakpoint_m, near, far)
+
+
+def umi_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return UMi street-canyon path loss without line of sight in dB, never below the line-of-sight law."""
+    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    blocked = 22.4 + 35.3 * np.log10(d3d) + 21.3 * carrier / 20.0 - 0.3 * (h_ut_m - 1.5)
+    return np.maximum(umi_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m), blocked)
+
+
+def rma_breakpoint_m(fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return d_BP = 2 pi h_BS h_UT f_c / c in metres; unlike the urban one it has no environment height."""
+    wave_number = 2.0 * np.pi * fc_hz / BREAKPOINT_LIGHT_SPEED_M_S
+    return np.asarray(wave_number * h_bs_m * h_ut_m)
+
+
+def rma_los_db(
+    d2d_m: FloatLike,
+    fc_hz: FloatLike,
+    h_bs_m: FloatLike,
+    h_ut_m: FloatLike,
+    building_height_m: float = 5.0,
+) -> FloatArray:
+    """Return RMa line-of-sight path loss in dB for an average building height (default 5 m, range 5 to 50)."""
+    d3d = distance_3d_m(d2d_m, h_bs_m, h_ut_m)
+    breakpoint_m = rma_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
+    near = _rma_near_db(d3d, fc_hz, building_height_m)
+    far = _rma_near_db(breakpoint_m, fc_hz, building_height_m) + 40.0 * np.log10(d3d / breakpoint_m)
+    return np.where(d2d_m <= breakpoint_m, near, far)
+
+
+def rma_nlos_db(
+    d2d_m: FloatLike,
+    fc_hz: FloatLike,
+    h_bs_m: FloatLike,
+    h_ut_m: FloatLike,
+    building_height_m: float = 5.0,
+    street_width_m: float = 20.0,
+) -> FloatArray:
+    """Return RMa path loss without line of sight in dB, never below the line-of-sight law.
+
+    ``street_width_m`` is the average street width (default 20 m, range 5 to 50).
+    """
+    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    log_h_bs = np.log10(h_bs_m)
+    rooftop = 24.37 - 3.7 * np.square(building_height_m / h_bs_m)
+    streets = 161.04 - 7.1 * np.log10(street_width_m) + 7.5 * np.log10(building_height_m)
+    slope = (43.42 - 3.1 * log_h_bs) * (np.log10(d3d) - 3.0)
+    terminal = 3.2 * np.square(np.log10(11.75 * h_ut_m)) - 4.97
+    blocked = streets - rooftop * log_h_bs + slope + carrier - terminal
+    return np.maximum(rma_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m, building_height_m), blocked)
+
+
+def _rma_near_db(distance_m: FloatArray, fc_hz: FloatLike, building_height_m: float) -> FloatArray:
+    """PL1 of the RMa row: free space plus a building-height term in log distance and in distance."""
+    fc_ghz = fc_hz / 1e9
+    height_power = building_height_m**1.72
+    free_space = 20.0 * np.log10(40.0 * np.pi * distance_m * fc_ghz / 3.0)
+    log_term = min(0.03 * height_power, 10.0) * np.log10(distance_m)
+    linear_term = 0.002 * np.log10(building_height_m) * distance_m
+    return np.asarray(free_space + log_term - min(0.044 * height_power, 14.77) + linear_term)
+
+
+def _distance_and_carrier_db(
+    d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike
+) -> tuple[FloatArray, FloatArray]:
+    """Return the 3D distance in metres and 20 log10 of the carrier in GHz."""
+    carrier_db = 20.0 * np.log10(fc_hz / 1e9)
+    return distance_3d_m(d2d_m, h_bs_m, h_ut_m), np.asarray(carrier_db)

@@ -1,0 +1,155 @@
+"""From a scenario to a learning problem: tasks loaded, rows dealt, solver and model made, method instantiated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from learning.data.federate import Federation, federate
+from learning.data.matlab import matlab_tasks
+from learning.data.records import TaskRecords, check
+from learning.data.smartwatch import smartwatch_tasks
+from learning.data.split import BlockSplit
+from learning.data.synthetic import synthetic_tasks
+from learning.data.table import table_tasks
+from learning.data.user import import_object, user_tasks
+from learning.deferred import DeferredQueue
+from learning.methods import registry
+from learning.methods.base import Method
+from learning.models import LinearModel, Model, TorchModel
+from learning.primal_dual.coupling import Coupling
+from learning.primal_dual.losses import Loss, make_loss
+from learning.primal_dual.solver import LocalSolver, make_solver
+from learning.setting import Setting
+from scenarios.errors import ScenarioError
+from scenarios.schema import Data, Learning, Scenario
+from scenarios.schema import Method as MethodEntry
+from scenarios.streams import Streams
+
+_SYNTHETIC = {"tasks": 8, "samples_per_task": 120, "features": 12, "relatedness": 0.7, "noise": 0.5}
+
+
+def choose_device(wanted: str) -> str:
+    """Return ``"cpu"`` or ``"cuda"`` for a wish of ``"auto"``, ``"cpu"`` or ``"cuda"``.
+
+    Raises:
+        ScenarioError: a GPU is asked for and there is none.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ScenarioError("--device", wanted, "cpu or auto; no CUDA device is present")
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    return wanted
+
+
+def load_tasks(data: Data, loss: str, streams: Streams) -> Sequence[TaskRecords]:
+    """Read the tasks a scenario names.
+
+    Raises:
+        ScenarioError: the source is unknown, a file is missing or malformed, or its rows cannot be learned from.
+    """
+    tasks = _read(data, loss != "squared", streams)
+    if data.max_tasks is not None:
+        tasks = tasks[: data.max_tasks]
+    check(tasks, "data", classification=loss != "squared")
+    return tasks
+
+
+def _read(data: Data, classification: bool, streams: Streams) -> Sequence[TaskRecords]:
+    sources: dict[str, Callable[[], Sequence[TaskRecords]]] = {
+        "smartwatch": lambda: smartwatch_tasks(data.positive_exercises, data.window_s, data.stride_s, data.group_by),
+        "matlab": lambda: matlab_tasks(
+            _path(data), minimum_per_class=data.minimum_per_class, classification=classification
+        ),
+        "table": lambda: table_tasks(
+            _path(data),
+            data.task_column,
+            data.label_column,
+            minimum_per_class=data.minimum_per_class,
+            classification=classification,
+        ),
+        "synthetic": lambda: synthetic_tasks(**(_SYNTHETIC | _known(data.arguments)), streams=streams),
+    }
+    if ":" in data.source:
+        return user_tasks(data.source, **data.arguments)
+    if data.source not in sources:
+        allowed = ", ".join(sources) + " or an import path module:function"
+        raise ScenarioError("data.source", data.source, allowed)
+    return sources[data.source]()
+
+
+def _path(data: Data) -> str:
+    if data.path is None:
+        raise ScenarioError("data.path", None, f"a file, as data.source is {data.source}")
+    return data.path
+
+
+def _known(arguments: dict[str, Any]) -> dict[str, Any]:
+    for name in arguments:
+        if name not in _SYNTHETIC:
+            raise ScenarioError(f"data.arguments.{name}", arguments[name], "one of " + ", ".join(_SYNTHETIC))
+    return arguments
+
+
+def build_federation(scenario: Scenario, tasks: Sequence[TaskRecords], streams: Streams) -> Federation:
+    """Split the tasks and deal their training rows to terminals."""
+    data = scenario.data
+    split = BlockSplit(data.split.train_fraction, data.split.validation_fraction, data.split.test_fraction)
+    return federate(
+        tasks,
+        scenario.terminals.per_base_station,
+        split,
+        data.partition,
+        streams,
+        standardise=data.standardise,
+        bias=data.bias,
+        dirichlet_alpha=data.dirichlet_alpha,
+    )
+
+
+def build_setting(
+    scenario: Scenario, federation: Federation, streams: Streams, device: str = "cpu", eager: bool = False
+) -> Setting:
+    """Return what every method is given; fresh for every run, as methods change the solver's duals."""
+    learning = scenario.learning
+    loss = make_loss(learning.loss, learning.smoothing)
+    solver = make_solver(device, federation.X, federation.y, federation.terminal_offsets, loss)
+    return Setting(
+        federation=federation,
+        loss=loss,
+        coupling=Coupling(learning.lambda1, learning.lambda2, len(federation.task_names)),
+        model=_model(learning, federation, loss, solver, device),
+        solver=solver,
+        streams=streams,
+        queue=DeferredQueue(eager),
+        device=device,
+        bits_per_value=learning.bits_per_value,
+        overhead_bits=learning.message_overhead_bits,
+        edge_metrics=scenario.output.edge_metrics,
+    )
+
+
+def _model(learning: Learning, federation: Federation, loss: Loss, solver: LocalSolver, device: str) -> Model:
+    if learning.model == "linear":
+        return LinearModel(federation.X.shape[1], solver)
+    make = import_object(learning.model, "learning.model")
+    return TorchModel(make, federation.X, federation.y, federation.terminal_offsets, loss, device)
+
+
+def check_method(key: str, entry: MethodEntry) -> tuple[type[Method], Any]:
+    """Return the class and the checked parameters of a scenario's method entry.
+
+    Raises:
+        ScenarioError: no such method, or a parameter it does not know or allow.
+    """
+    field = f"methods.{key}"
+    kind = registry.find(entry.use or key, f"{field}.use" if entry.use else field)
+    return kind, registry.parameters(kind, entry.parameters, field)
+
+
+def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
+    """Return a fresh method for one run."""
+    kind, parameters = check_method(key, entry)
+    return kind(setting, parameters)

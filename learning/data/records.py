@@ -1,0 +1,148 @@
+"""Rows of a supervised task, each with its stretch of recording: a task is one person, sensor or site.
+
+A window of a time series and a line of a table are both rows; the span says which other rows share its
+samples, which is what decides whether two rows may stand on different sides of a train/test split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scenarios.errors import ScenarioError
+
+
+@dataclass(frozen=True, eq=False)
+class TaskRecords:
+    """All rows of one task.
+
+    Args:
+        name: what the task is called in every table and figure, unique in a data set.
+        features: ``(n, d)`` float64.
+        labels: ``(n,)`` float64, -1 or +1 for classification, any finite number for regression.
+        recording: ``(n,)`` int64, which uninterrupted recording of the task a row comes from.
+        start: ``(n,)`` int64, first sample of the row's span inside its recording.
+        stop: ``(n,)`` int64, one past the last sample of that span.
+    """
+
+    name: str
+    features: NDArray[np.float64]
+    labels: NDArray[np.float64]
+    recording: NDArray[np.int64]
+    start: NDArray[np.int64]
+    stop: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def plain_records(name: str, features: ArrayLike, labels: ArrayLike, field: str = "data") -> TaskRecords:
+    """Return the task of a plain table: one recording, each row a span of its own.
+
+    Args:
+        name: name of the task.
+        features: ``(n, d)`` numbers.
+        labels: ``(n,)``, ``(n, 1)`` or ``(1, n)`` numbers.
+        field: what an error message points at.
+
+    Raises:
+        ScenarioError: something is not a number, or there is not one label a row.
+    """
+    try:
+        table = np.array(features, dtype=np.float64)
+        targets = np.array(labels, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise ScenarioError(
+            field, f"task {name!r}: {error}", "features (n, d) and labels (n,) made of numbers"
+        ) from error
+    if table.ndim != 2 or len(table) != len(targets):
+        found = f"task {name!r}: features of shape {table.shape}, {len(targets)} labels"
+        raise ScenarioError(field, found, "features (n, d) with one label a row")
+    rows = np.arange(len(targets), dtype=np.int64)
+    return TaskRecords(name, table, targets, np.zeros_like(rows), rows, rows + 1)
+
+
+def holds_classes(tasks: Sequence[TaskRecords]) -> bool:
+    """Return whether all labels together take at most two values: classes rather than measurements."""
+    values: NDArray[np.float64] = np.unique(np.concatenate([np.unique(task.labels) for task in tasks]))
+    return len(values) <= 2
+
+
+def leave_out_thin(tasks: Sequence[TaskRecords], minimum_per_class: int) -> list[TaskRecords]:
+    """Return the tasks with at least ``minimum_per_class`` rows of each label -1 and +1 (0 keeps all)."""
+    return [
+        task
+        for task in tasks
+        if min(np.count_nonzero(task.labels > 0), np.count_nonzero(task.labels < 0)) >= minimum_per_class
+    ]
+
+
+def check(tasks: Sequence[TaskRecords], field: str, *, classification: bool = True) -> None:
+    """Refuse a data set that no method could learn from.
+
+    Args:
+        tasks: the tasks of one data set.
+        field: dotted path of the scenario field they came from, e.g. ``"data.path"``.
+        classification: whether labels must be -1/+1 with both present in every task; otherwise finite is
+            enough.
+
+    Raises:
+        ScenarioError: no tasks, two of one name, an empty task, arrays that do not fit each other, unequal
+            feature counts, a feature or label that is not finite, labels outside {-1, +1}, a task with one
+            class only.
+    """
+    if not tasks:
+        raise ScenarioError(field, "no tasks", "at least one task with rows")
+    names = [task.name for task in tasks]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        raise ScenarioError(field, f"task {name!r} occurs {names.count(name)} times", "a name of its own for each task")
+    for task in tasks:
+        _check_shapes(task, field)
+        if task.features.shape[1] != tasks[0].features.shape[1]:
+            found = (
+                f"task {task.name!r} has {task.features.shape[1]} features, "
+                f"task {tasks[0].name!r} has {tasks[0].features.shape[1]}"
+            )
+            raise ScenarioError(field, found, "the same features in every task")
+        _check_finite(task, field)
+        if classification:
+            _check_classes(task, field)
+
+
+def _check_shapes(task: TaskRecords, field: str) -> None:
+    n = len(task.labels)
+    if n == 0:
+        raise ScenarioError(field, f"task {task.name!r} has no rows", "at least one row in every task")
+    if task.features.ndim != 2 or task.features.shape[0] != n or task.features.shape[1] == 0:
+        found = f"task {task.name!r}: features of shape {task.features.shape}, {n} labels"
+        raise ScenarioError(field, found, "features (n, d) with d >= 1 and one label a row")
+    spans = (task.labels, task.recording, task.start, task.stop)
+    if any(array.shape != (n,) for array in spans) or np.any(task.start >= task.stop):
+        found = f"task {task.name!r}: labels, recording, start, stop do not describe {n} spans"
+        raise ScenarioError(field, found, "arrays of shape (n,) with start < stop")
+
+
+def _check_finite(task: TaskRecords, field: str) -> None:
+    rows, columns = np.nonzero(~np.isfinite(task.features))
+    if len(rows):
+        found = f"task {task.name!r}, row {rows[0]}, column {columns[0]}: {task.features[rows[0], columns[0]]}"
+        raise ScenarioError(field, found, "finite features (rows and columns count from 0)")
+    bad = np.flatnonzero(~np.isfinite(task.labels))
+    if len(bad):
+        found = f"task {task.name!r}, row {bad[0]}: label {task.labels[bad[0]]}"
+        raise ScenarioError(field, found, "finite labels (rows count from 0)")
+
+
+def _check_classes(task: TaskRecords, field: str) -> None:
+    bad = np.flatnonzero(np.abs(task.labels) != 1.0)
+    if len(bad):
+        found = f"task {task.name!r}, row {bad[0]}: label {task.labels[bad[0]]:g}"
+        raise ScenarioError(field, found, "labels -1 and +1 (rows count from 0)")
+    if np.all(task.labels == task.labels[0]):
+        found = f"task {task.name!r}: all {len(task)} labels are {task.labels[0]:+g}"
+        raise ScenarioError(
+            field, found, "both classes, -1 and +1, in every task (minimum_per_class leaves such tasks of a file out)"
+        )

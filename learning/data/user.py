@@ -1,0 +1,82 @@
+"""A user's own data maker, named in a scenario as ``module:function`` and called with given arguments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from learning.data.records import TaskRecords, check, holds_classes, plain_records
+from scenarios.errors import ScenarioError
+
+_RETURNS = "a list of TaskRecords or a dict: task name -> (X of shape (n, d), y of shape (n,))"
+
+
+def import_object(path: str, field: str = "data.function") -> Callable[..., Any]:
+    """Return the callable that ``"module:function"`` names; dots after the colon reach into classes.
+
+    Args:
+        path: importable module, a colon, a name in it.
+        field: what an error message points at.
+
+    Raises:
+        ScenarioError: the text has no colon, the module fails to import, the name is absent or is not
+            callable.
+    """
+    module_name, colon, attribute = path.partition(":")
+    if not (colon and module_name and attribute) or module_name.startswith("."):
+        raise ScenarioError(field, path, 'a text like "package.module:function"')
+    try:
+        found: Any = importlib.import_module(module_name)
+    except Exception as error:  # whatever a user's module raises while it is imported
+        cause = f"import raised {type(error).__name__}: {error}"
+        raise ScenarioError(field, cause, "a module that imports (is it on PYTHONPATH?)", path) from error
+    for name in attribute.split("."):
+        if not hasattr(found, name):
+            raise ScenarioError(field, path, f"a name that exists: {module_name} has no {attribute}")
+        found = getattr(found, name)
+    if not callable(found):
+        raise ScenarioError(field, path, f"a callable: {attribute} is a {type(found).__name__}")
+    made: Callable[..., Any] = found
+    return made
+
+
+def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
+    """Call the user's function and return the tasks it makes.
+
+    Args:
+        path: ``"module:function"``; the function returns a list of :class:`TaskRecords`, or a dict from task
+            name to ``(X, y)`` whose rows then count as spans of their own.
+        **arguments: passed on to the function.
+
+    Returns:
+        The tasks in the order returned. Labels that take at most two values must be -1/+1 (classification);
+        others are regression targets.
+
+    Raises:
+        ScenarioError: the function cannot be found or called with these arguments, or returns something else.
+            What the function itself raises is passed on untouched, with the user's own traceback.
+    """
+    function = import_object(path)
+    try:
+        inspect.signature(function).bind(**arguments)
+    except TypeError as error:
+        raise ScenarioError("data.arguments", str(error), "the arguments the function takes", path) from error
+    except ValueError:  # a builtin without a signature: let the call decide
+        pass
+    returned = function(**arguments)
+    if isinstance(returned, dict):
+        tasks = [_from_pair(path, str(name), pair) for name, pair in returned.items()]
+    elif isinstance(returned, list | tuple) and all(isinstance(task, TaskRecords) for task in returned):
+        tasks = list(returned)
+    else:
+        raise ScenarioError("data.function", f"{path} returned {type(returned).__name__}", _RETURNS)
+    check(tasks, "data.function", classification=bool(tasks) and holds_classes(tasks))
+    return tasks
+
+
+def _from_pair(path: str, name: str, pair: Any) -> TaskRecords:
+    if not isinstance(pair, list | tuple) or len(pair) != 2:
+        raise ScenarioError("data.function", f"{path}: task {name!r} is a {type(pair).__name__}", _RETURNS)
+    return plain_records(name, pair[0], pair[1], "data.function")

@@ -1,0 +1,114 @@
+"""Measures models on the rows kept back: one batched computation for all models that are due at the same time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.deferred import DeferredQueue, Pending
+from learning.metrics import TaskMetrics, evaluate_tasks
+from learning.models import Model
+from learning.setting import Setting
+
+Array = NDArray[np.float64]
+SPLITS = ("validation", "test")
+MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
+
+
+@dataclass
+class Measurement:
+    """A measurement of one recorded event; its numbers are there once the queue has been flushed.
+
+    Attributes:
+        pending_scalars: values that resolve to name -> number.
+        pending_tasks: resolves to a list of rows, one per task and split.
+    """
+
+    pending_scalars: list[Pending] = field(default_factory=list)
+    pending_tasks: Pending | None = None
+
+    @property
+    def scalars(self) -> Mapping[str, float]:
+        """Numbers of the whole event."""
+        return {name: value for pending in self.pending_scalars for name, value in pending.value.items()}
+
+    @property
+    def tasks(self) -> Sequence[Mapping[str, Any]]:
+        """One row per task and split."""
+        return [] if self.pending_tasks is None else self.pending_tasks.value
+
+
+class Evaluator:
+    """Scores models on validation and test rows, and the training objective.
+
+    Args:
+        setting: data, loss, model.
+        weights: turns the content of a node's state into a parameter vector.
+    """
+
+    def __init__(self, setting: Setting, weights: Callable[[Any], Array]) -> None:
+        self._names = setting.federation.task_names
+        self._model: Model = setting.model
+        self._loss, self._weights, self._coupling = setting.loss, weights, setting.coupling
+        data = setting.federation
+        parts = (data.validation, data.test)
+        self._held_out = [[_slice(p.X, p.y, p.task_offsets, b) for p in parts] for b in range(setting.tasks)]
+        first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
+        training_offsets = data.terminal_offsets[first]
+        self._training = [_slice(data.X, data.y, training_offsets, b) for b in range(setting.tasks)]
+
+    def measure(self, queue: DeferredQueue, tasks: Sequence[int], states: list[Any]) -> Pending:
+        """Submit scores of ``states[i]`` on ``tasks[i]``; a task that comes up several times is averaged."""
+        return queue.submit(self._measure, (tuple(tasks), states))
+
+    def objective(self, queue: DeferredQueue, states: list[Any]) -> Pending:
+        """Submit P of one state per task: sum of mean training losses, ridge and coupling to the mean."""
+        return queue.submit(self._objective, (states,))
+
+    def _objective(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
+        return [{"objective": self._primal([self._weights(state) for state in states])} for (states,) in batch]
+
+    def _primal(self, models: list[Array]) -> float:
+        losses = [
+            float(self._loss.value(self._model.scores(w, X), y).mean())
+            for w, (X, y) in zip(models, self._training, strict=True)
+        ]
+        return self._coupling.objective(np.array(losses), np.stack(models))
+
+    def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
+        """Score everything, then compute all measures of the whole batch in one go."""
+        scores, labels = [], []
+        for tasks, states in batch:
+            for task, state in zip(tasks, states, strict=True):
+                w = self._weights(state)
+                for X, y in self._held_out[task]:
+                    scores.append(self._model.scores(w, X))
+                    labels.append(y)
+        offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
+        measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
+        rows, at = [], 0
+        for tasks, _ in batch:
+            rows.append(self._rows(tasks, measured, at))
+            at += len(tasks) * len(SPLITS)
+        return rows
+
+    def _rows(self, tasks: Sequence[int], measured: TaskMetrics, at: int) -> list[dict[str, Any]]:
+        values = np.stack([getattr(measured, name)[at : at + len(tasks) * len(SPLITS)] for name in MEASURES])
+        values = values.reshape(len(MEASURES), len(tasks), len(SPLITS))
+        rows = []
+        owner = np.asarray(tasks)
+        for task in dict.fromkeys(tasks):
+            mean = values[:, owner == task].mean(axis=1)
+            for split, name in enumerate(SPLITS):
+                samples = len(self._held_out[task][split][1])
+                numbers = dict(zip(MEASURES, mean[:, split].tolist(), strict=True))
+                rows.append({"task": self._names[task], "split": name, **numbers, "samples": samples})
+        return rows
+
+
+def _slice(X: Array, y: Array, offsets: NDArray[np.int64], index: int) -> tuple[Array, Array]:
+    return X[offsets[index] : offsets[index + 1]], y[offsets[index] : offsets[index + 1]]

@@ -1,0 +1,34 @@
+"""FedProx: FedAvg whose local steps are held near the model received, by (mu/2) ||w - w_received||^2.
+
+Li et al., "Federated optimization in heterogeneous networks", MLSys 2020.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from learning.methods.fedavg import AveragingParameters, FedAvg
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class ProximalParameters(AveragingParameters):
+    """Parameters of FedProx.
+
+    Attributes:
+        proximal: mu, weight of the proximal term; 0 regresses to FedAvg.
+    """
+
+    proximal: float = Field(default=0.1, ge=0)
+
+
+class FedProx(FedAvg):
+    """FedAvg with a proximal term."""
+
+    label = "FedProx"
+    Parameters = ProximalParameters
+
+    @property
+    def proximal(self) -> float:
+        """mu."""
+        return float(self.parameters.proximal)

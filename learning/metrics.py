@@ -1,0 +1,177 @@
+"""How good a linear score is on held-out rows: measures that survive unbalanced classes, one number a task.
+
+Conventions, the same everywhere below: labels are -1/+1; a score of exactly 0 is a coin toss and counts as
+half right, so that a model that knows nothing has balanced accuracy and AUC of one half; a score that is not
+a number counts as wrong; a measure that the rows cannot define is NaN, without a warning: any measure of no
+rows, and balanced accuracy and AUC of rows of one class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class TaskMetrics:
+    """Measures of each of ``B`` tasks, all ``(B,)`` float64.
+
+    Args:
+        balanced_accuracy: mean of the two classes' recalls, 0 to 1, a constant answer gives 0.5.
+        auc: area under the receiver operating curve, 0 to 1.
+        accuracy: share of rows right, 0 to 1.
+        log_loss: mean negative log likelihood under the logistic link, nats.
+    """
+
+    balanced_accuracy: Floats
+    auc: Floats
+    accuracy: Floats
+    log_loss: Floats
+
+
+def evaluate_tasks(scores: Floats, y: Floats, task_offsets: NDArray[np.int64]) -> TaskMetrics:
+    """Measure every task at once.
+
+    Args:
+        scores: ``(n,)`` margins, positive for +1.
+        y: ``(n,)`` labels -1/+1.
+        task_offsets: ``(B + 1,)``, task ``b`` owns rows ``task_offsets[b]:task_offsets[b + 1]``.
+    """
+    tasks = len(task_offsets) - 1
+    task = np.repeat(np.arange(tasks), np.diff(task_offsets))
+
+    def per_task(values: Floats | NDArray[np.bool_]) -> Floats:
+        return np.asarray(np.bincount(task, weights=values, minlength=tasks), dtype=np.float64)
+
+    rows = np.diff(task_offsets).astype(np.float64)
+    right, positive = _rightness(scores, y), y > 0
+    n_positive = per_task(positive)
+    right_positive = per_task(right * positive)
+    right_all = per_task(right)
+    n_negative = rows - n_positive
+    recall = _ratio(right_positive, n_positive)
+    specificity = _ratio(right_all - right_positive, n_negative)
+    return TaskMetrics(
+        balanced_accuracy=(recall + specificity) / 2.0,
+        auc=_auc(scores, positive, task, n_positive, n_negative),
+        accuracy=_ratio(right_all, rows),
+        log_loss=_ratio(per_task(_logistic_losses(scores * y)), rows),
+    )
+
+
+def accuracy(scores: Floats, y: Floats) -> float:
+    """Return the share of ``(n,)`` scores on the side of their ``(n,)`` labels."""
+    return float(_rightness(scores, y).mean()) if len(y) else float("nan")
+
+
+def balanced_accuracy(scores: Floats, y: Floats) -> float:
+    """Return the mean of the share right among the +1 rows and the share right among the -1 rows."""
+    right, positive = _rightness(scores, y), y > 0
+    n_positive = np.count_nonzero(positive)
+    if n_positive == 0 or n_positive == len(y):
+        return float("nan")
+    return float(right[positive].mean() + right[~positive].mean()) / 2.0
+
+
+def auc(scores: Floats, y: Floats) -> float:
+    """Return the chance that a random +1 row scores above a random -1 row, ties counting half.
+
+    This is the Mann-Whitney statistic from ranks (J. Hanley, B. McNeil, Radiology 143, 1982); NaN if a score
+    is.
+    """
+    n = len(y)
+    positive = y > 0
+    n_positive = np.count_nonzero(positive)
+    if n_positive in (0, n):
+        return float("nan")
+    order = scores.argsort()
+    ordered = scores[order]
+    if np.isnan(ordered[-1]):  # sorting puts what is not a number last
+        return float("nan")
+    ranks = _tied_ranks(ordered[1:] != ordered[:-1])
+    statistic = ranks[positive[order]].sum() - n_positive * (n_positive + 1) / 2.0
+    return float(statistic / (n_positive * (n - n_positive)))
+
+
+def log_loss(scores: Floats, y: Floats) -> float:
+    """Return the mean of ``log(1 + exp(-y * score))`` over ``(n,)`` rows, nats; NaN if a score is."""
+    return float(_logistic_losses(scores * y).mean()) if len(y) else float("nan")
+
+
+def rmse(predictions: Floats, y: Floats) -> float:
+    """Return the root mean squared difference of ``(n,)`` predictions and targets, in the targets' unit."""
+    return float(np.sqrt(np.square(predictions - y).mean())) if len(y) else float("nan")
+
+
+def majority_baseline(y_train: Sequence[Floats], y_test: Sequence[Floats]) -> TaskMetrics:
+    """Measure the answer that ignores the features: each task's log odds of the classes it saw in training.
+
+    The odds are ``(positives + 1) / (negatives + 1)``: Laplace's rule, so that an unseen class is not
+    impossible.
+
+    Args:
+        y_train: one ``(n_b,)`` array of labels -1/+1 a task.
+        y_test: likewise, the rows to answer.
+
+    Returns:
+        Balanced accuracy and AUC are 0.5 wherever defined; accuracy and log loss are what a model has to
+        beat.
+    """
+    odds = [np.log((np.count_nonzero(y > 0) + 1.0) / (np.count_nonzero(y < 0) + 1.0)) for y in y_train]
+    sizes = [len(y) for y in y_test]
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return evaluate_tasks(np.repeat(odds, sizes), np.concatenate([*y_test, np.empty(0)]), offsets)
+
+
+def _rightness(scores: Floats, y: Floats) -> Floats:
+    margins = scores * y
+    return (margins > 0) + 0.5 * (margins == 0)
+
+
+def _logistic_losses(margins: Floats) -> Floats:
+    """Return ``log(1 + exp(-margin))`` without overflow, and NaN for NaN without the warning of ``logaddexp``."""
+    return np.log1p(np.exp(-np.abs(margins))) + np.maximum(-margins, 0.0)
+
+
+def _ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """Return the quotient, NaN where the denominator is 0."""
+    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+
+
+def _tied_ranks(changes: NDArray[np.bool_]) -> Floats:
+    """Return ``(n,)`` ranks 1..n, averaged over runs of equals.
+
+    Args:
+        changes: ``(n - 1,)``, whether each sorted entry but the first differs from the one before it.
+    """
+    n = len(changes) + 1
+    starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
+    stops = np.append(starts[1:], n)
+    return np.repeat((starts + stops + 1) / 2.0, stops - starts)
+
+
+def _auc(
+    scores: Floats,
+    positive: NDArray[np.bool_],
+    task: NDArray[np.int64],
+    n_positive: Floats,
+    n_negative: Floats,
+) -> Floats:
+    """Return :func:`auc` of every task from one sort of all rows by task and score."""
+    tasks = len(n_positive)
+    if len(scores) == 0:
+        return np.full(tasks, np.nan)
+    order = np.lexsort((scores, task))
+    ordered = scores[order]
+    changes = (ordered[1:] != ordered[:-1]) | (task[1:] != task[:-1])  # rows are laid out by task already
+    ranks = _tied_ranks(changes)
+    before = np.concatenate([[0.0], np.cumsum(n_positive + n_negative)[:-1]])
+    ahead = np.bincount(task, weights=np.where(positive[order], ranks, 0.0), minlength=tasks)
+    statistic = ahead - n_positive * before - n_positive * (n_positive + 1.0) / 2.0
+    undefined = np.bincount(task, weights=np.isnan(scores), minlength=tasks) > 0
+    return np.where(undefined, np.nan, _ratio(statistic, n_positive * n_negative))

@@ -1,0 +1,152 @@
+"""What maps a vector of parameters and rows of features to scores: a linear model, or any torch module.
+
+All parameters of a model travel as one flat vector. Local training of many terminals is one batched call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.func import functional_call, grad, vmap
+
+from learning.primal_dual import reference_solver, tensor_maths
+from learning.primal_dual.jobs import SgdJobs
+from learning.primal_dual.losses import Loss
+from learning.primal_dual.solver import LocalSolver
+from scenarios.errors import ScenarioError
+from scenarios.streams import Streams
+
+Array = NDArray[np.float64]
+
+
+class Model(Protocol):
+    """A family of score functions."""
+
+    size: int
+    """Number of parameters P."""
+    linear: bool
+    """Whether the score is parameters . row, as the primal-dual methods need."""
+
+    def initial(self, streams: Streams) -> Array:
+        """Return the (P,) parameters all nodes start from."""
+
+    def scores(self, parameters: Array, X: Array) -> Array:
+        """Return the (n,) scores of (n, d) rows."""
+
+    def descend(self, jobs: SgdJobs) -> Array:
+        """Return the (T, P) parameters reached by local minibatch SGD on the terminals' own rows."""
+
+
+class LinearModel:
+    """The score is w . x.
+
+    Args:
+        features: d.
+        solver: holds the terminals' rows; None if nothing is trained.
+    """
+
+    linear = True
+
+    def __init__(self, features: int, solver: LocalSolver) -> None:
+        self.size = features
+        self._solver = solver
+
+    def initial(self, streams: Streams) -> Array:
+        """Zeros."""
+        return np.zeros(self.size)
+
+    def scores(self, parameters: Array, X: Array) -> Array:
+        """See :meth:`Model.scores`."""
+        return np.asarray(X @ parameters)
+
+    def descend(self, jobs: SgdJobs) -> Array:
+        """See :meth:`Model.descend`."""
+        return np.asarray(self._solver.sgd(jobs), np.float64)
+
+
+class TorchModel:
+    """Any torch module with one output per row, trained for all terminals at once with ``torch.func.vmap``.
+
+    Args:
+        make: ``features -> torch.nn.Module``; buffers and dropout are not supported.
+        X, y, offsets: training rows, terminal after terminal.
+        loss: of a score against a label; its derivative starts the backward pass.
+        device: torch device.
+
+    Raises:
+        ScenarioError: the factory does not return a module that maps (n, d) rows to n scores.
+    """
+
+    linear = False
+
+    def __init__(
+        self,
+        make: Callable[[int], Any],
+        X: Array,
+        y: Array,
+        offsets: NDArray[np.int64],
+        loss: Loss,
+        device: str,
+    ) -> None:
+        self._make, self._loss, self._device = make, loss, device
+        tensors = (torch.as_tensor(a, device=device) for a in (X, y, offsets))
+        self._rows = reference_solver.Rows(*tensors)
+        self._module = self._build()
+        self._names = [name for name, _ in self._module.named_parameters()]
+        self._shapes = [tuple(value.shape) for _, value in self._module.named_parameters()]
+        self.size = sum(int(np.prod(shape)) for shape in self._shapes)
+
+    def _build(self) -> torch.nn.Module:
+        features = self._rows.X.shape[1]
+        module = self._make(features)
+        if not isinstance(module, torch.nn.Module):
+            raise ScenarioError("learning.model", type(module).__name__, "a function returning a torch.nn.Module")
+        module = module.to(self._device, torch.float64)
+        out = module(torch.zeros(3, features, dtype=torch.float64, device=self._device))
+        if out.shape not in ((3,), (3, 1)):
+            raise ScenarioError(
+                "learning.model", f"output {tuple(out.shape)}", "one score per row: shape (n,) or (n, 1)"
+            )
+        return module
+
+    def initial(self, streams: Streams) -> Array:
+        """Build the module anew under the run's own seed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(streams.key("initial model")[0])
+            module = self._build()
+        return np.concatenate([p.detach().cpu().numpy().ravel() for p in module.parameters()])
+
+    def _unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        parts = torch.split(flat, [int(np.prod(shape)) for shape in self._shapes])
+        return {n: part.reshape(shape) for n, part, shape in zip(self._names, parts, self._shapes, strict=True)}
+
+    def _score(self, flat: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
+        return functional_call(self._module, self._unflatten(flat), (X,)).reshape(X.shape[0])
+
+    def scores(self, parameters: Array, X: Array) -> Array:
+        """See :meth:`Model.scores`."""
+        with torch.no_grad():
+            flat, rows = (torch.as_tensor(a, device=self._device) for a in (parameters, X))
+            return np.asarray(self._score(flat, rows).cpu().numpy())
+
+    def descend(self, jobs: SgdJobs) -> Array:
+        """See :meth:`Model.descend`."""
+        numbers = {"dtype": torch.float64, "device": self._device}
+        flat, anchor = torch.as_tensor(jobs.w, **numbers), torch.as_tensor(jobs.anchor, **numbers)
+        rate = torch.as_tensor(jobs.learning_rate, **numbers)[:, None]
+
+        def weighted_score(one: torch.Tensor, X: torch.Tensor, slope: torch.Tensor) -> torch.Tensor:
+            return (self._score(one, X) * slope).sum()
+
+        for batch in reference_solver.minibatches(self._rows, jobs):
+            X, y = self._rows.X[batch.chosen], self._rows.y[batch.chosen]
+            with torch.no_grad():
+                slopes = tensor_maths.derivative(self._loss, vmap(self._score)(flat, X), y) * batch.weights
+            pull = jobs.ridge * flat + jobs.proximal * (flat - anchor)
+            moved = flat - rate * (vmap(grad(weighted_score))(flat, X, slopes) + pull)
+            flat = torch.where(batch.active[:, None], moved, flat)
+        return np.asarray(flat.detach().cpu().numpy())

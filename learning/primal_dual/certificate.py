@@ -1,0 +1,67 @@
+"""Proof of how far models are from the optimum: a duality gap made of sums every terminal can add up on its own.
+
+At models that are the primal map of the duals, primal minus dual is the mean of the rows' Fenchel-Young terms, each
+at least 0 and 0 only at the optimum. A terminal therefore reports three numbers, never a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.primal_dual.coupling import Coupling
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A sandwich dual <= optimum <= primal.
+
+    Args:
+        primal: objective of the certified models.
+        dual: dual objective, a lower bound on every objective.
+        gap: primal - dual, added up from Fenchel-Young terms and so accurate even when both sides agree to the
+            last digit. The joint gap is at least lambda1/2 ||W - W*||_F^2; a task's at least lam/2 ||w - w*||^2.
+    """
+
+    primal: float
+    dual: float
+    gap: float
+
+
+def joint_certificate(coupling: Coupling, U: Array, sums: Array, task_of_terminal: Array, counts: Array) -> Certificate:
+    """Certify the models W = ``coupling.joint_map(U)`` against the joint optimum over all W and r.
+
+    Valid at any moment of training and for any r used so far.
+
+    Args:
+        coupling: weights and number of tasks.
+        U: (B, d) dual sums u_b = (1/n_b) sum_i beta_i x_i, e.g. ``lam w_b - lambda2 r`` of the current state.
+        sums: (M, 3) of all terminals at their task's row of W, from ``LocalSolver.sums``.
+        task_of_terminal: (M,) int64.
+        counts: (B,) samples n_b of each task; a task without samples has no loss.
+    """
+    means = np.zeros((coupling.tasks, 3))
+    np.add.at(means, task_of_terminal, sums)
+    means /= np.maximum(np.asarray(counts), 1)[:, None]
+    W, r = coupling.joint_map(U)
+    primal, dual = coupling.objective(means[:, 0], W, r), coupling.joint_dual(means[:, 1], U)
+    return Certificate(primal, dual, float(means[:, 2].sum()))
+
+
+def task_certificate(coupling: Coupling, u: Array, r: Array, sums: Array, count: int) -> Certificate:
+    """Certify one task's model w = ``coupling.primal_map(u, r)`` against its optimum at this r.
+
+    Args:
+        coupling: weights; the number of tasks plays no part.
+        u: (d,) dual sum of the task; r: (d,) shared vector.
+        sums: (J, 3) of the task's terminals at w.
+        count: samples n_b of the task.
+    """
+    loss, conjugate, terms = sums.sum(axis=0) / max(count, 1)
+    w = coupling.primal_map(u, r)
+    return Certificate(coupling.task_objective(loss, w, r), coupling.task_dual(conjugate, u, r), float(terms))

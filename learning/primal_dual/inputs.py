@@ -1,0 +1,65 @@
+"""What a solver accepts: data, terminals and models are checked here, once, before compiled code trusts them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from learning.primal_dual.losses import Loss
+
+Array = NDArray[Any]
+
+
+def checked_data(
+    X: ArrayLike, y: ArrayLike, offsets: ArrayLike, loss: Loss, dtype: DTypeLike
+) -> tuple[Array, Array, Array]:
+    """Return contiguous copies of the data, or say in one line what is wrong with it."""
+    rows, labels = np.array(X, dtype, order="C"), np.array(y, dtype)
+    ranges = np.array(offsets, np.int64)
+    if rows.ndim != 2 or labels.shape != rows.shape[:1]:
+        raise ValueError(f"X {rows.shape} and y {labels.shape}: allowed: (n, d) and (n,)")
+    if ranges.ndim != 1 or len(ranges) == 0 or ranges[0] != 0 or ranges[-1] != len(rows) or np.any(np.diff(ranges) < 0):
+        raise ValueError(f"offsets: allowed: a rising sequence from 0 to the row count {len(rows)}")
+    if not (np.all(np.isfinite(rows)) and np.all(np.isfinite(labels))):
+        raise ValueError("X or y holds a number that is not finite")
+    if loss.name != "squared" and not np.all(np.abs(labels) == 1.0):
+        raise ValueError(f"y holds labels other than -1 and +1, which the loss {loss.name!r} needs")
+    return rows, labels, ranges
+
+
+def initial_duals(X: Array, y: Array, loss: Loss) -> Array:
+    """Return starting duals; a row x = 0 gets its optimum at once, since no ascent step ever visits it."""
+    idle = (X**2).sum(axis=1) == 0.0
+    return np.where(idle, loss.idle_dual(y), loss.initial_dual()).astype(X.dtype)
+
+
+def known_terminals(offsets: Array, terminals: ArrayLike) -> Array:
+    """Return terminals as (T,) int64; compiled code would read past the data for one that does not exist."""
+    who = np.ascontiguousarray(terminals, np.int64)
+    if who.ndim != 1 or np.any((who < 0) | (who >= len(offsets) - 1)):
+        raise ValueError(f"terminals {who}: allowed: a list of numbers from 0 to {len(offsets) - 2}")
+    return who
+
+
+def checked_models(w: Array, d: int, terminals: Sequence[int] | Array) -> Array:
+    """Return one model of ``d`` features a job, (T, d)."""
+    if np.shape(w) != (len(terminals), d):
+        raise ValueError(f"models {np.shape(w)}: allowed: {(len(terminals), d)}")
+    return w
+
+
+def ranges_of(offsets: Array, terminals: ArrayLike) -> tuple[Array, Array]:
+    """Return the jobs' terminals and the (T + 1,) ranges of their rows laid end to end."""
+    who = known_terminals(offsets, terminals)
+    return who, np.concatenate([[0], np.cumsum(np.diff(offsets)[who])]).astype(np.int64)
+
+
+def distinct_terminals(offsets: Array, terminals: ArrayLike, candidates: Sequence[Any]) -> list[int]:
+    """Return the terminals of a commit, each named once and with its own candidate."""
+    who: list[int] = known_terminals(offsets, terminals).tolist()
+    if len(set(who)) != len(who) or len(who) != len(candidates):
+        raise ValueError(f"{len(candidates)} candidates for terminals {who}: allowed: one for each, once")
+    return who

@@ -1,0 +1,129 @@
+"""Work orders a base station hands to its terminals and what comes back, as plain stacked arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+class Sampling(IntEnum):
+    """How a terminal picks the row of each dual step."""
+
+    UNIFORM = 0  # with replacement
+    PERMUTATION = 1  # a fresh random order every epoch
+    CYCLIC = 2  # the stored order, over and over
+
+
+def _require_lengths(owner: object, names: tuple[str, ...], length: int) -> None:
+    for name in names:
+        shape = np.shape(getattr(owner, name))
+        if not shape or shape[0] != length:
+            raise ValueError(f"{name} has shape {shape}: allowed: one entry for each of the {length} jobs")
+
+
+@dataclass(frozen=True)
+class AscentJobs:
+    """T independent rounds of local dual ascent.
+
+    Args:
+        terminals: (T,) int64, whose rows each job works on.
+        w: (T, d) the model each terminal was sent.
+        steps: (T,) int64, coordinate steps H_j >= 0 of each job (0 where a terminal has no time).
+        sigma_prime: (T,) safety factor of the sub-problem, see :class:`~.aggregation.SafeAggregation`.
+        lam_n: (T,) (lambda1 + lambda2) times the sample count of the terminal's whole task.
+        rounds: (T,) int64 below 2**32, round index of the row stream.
+        key: two 32-bit words, ``Streams.key(purpose)``.
+        sampling: how rows are picked.
+
+    Raises:
+        ValueError: if lengths disagree, a step count is negative or a factor is not above 0.
+    """
+
+    terminals: Array
+    w: Array
+    steps: Array
+    sigma_prime: Array
+    lam_n: Array
+    rounds: Array
+    key: tuple[int, int]
+    sampling: Sampling = Sampling.UNIFORM
+
+    def __post_init__(self) -> None:
+        names = ("w", "steps", "sigma_prime", "lam_n", "rounds")
+        _require_lengths(self, names, len(self.terminals))
+        if np.any(np.asarray(self.steps) < 0):
+            raise ValueError("steps holds a negative count: allowed: 0 and above")
+        if not (np.all(np.asarray(self.sigma_prime) > 0.0) and np.all(np.asarray(self.lam_n) > 0.0)):
+            raise ValueError("sigma_prime or lam_n holds a value that is not above 0")
+
+
+@dataclass(frozen=True)
+class AscentUpdates:
+    """What T rounds of local dual ascent produced; nothing is committed yet.
+
+    Args:
+        terminals: (T,) int64, as in the jobs.
+        du: (T, d) sum over the terminal's rows of (beta_new - beta_old) x: what a terminal uploads.
+        gap: (T, 2) sums of Fenchel-Young terms: at the received model with the old duals, and at the terminal's
+            own model with the new ones. Their ratio tells how well the local sub-problem was solved.
+        alpha: flat candidate duals on the solver's device (array or tensor).
+        offsets: (T + 1,) int64 ranges of the jobs in ``alpha``.
+    """
+
+    terminals: Array
+    du: Array
+    gap: Array
+    alpha: Any
+    offsets: Array
+
+    def candidate(self, job: int) -> Any:
+        """Return the candidate duals of one job, to hand to ``LocalSolver.commit`` or to drop."""
+        return self.alpha[int(self.offsets[job]) : int(self.offsets[job + 1])]
+
+    def candidates(self) -> list[Any]:
+        """Return the candidate duals of all jobs in order."""
+        return [self.candidate(job) for job in range(len(self.terminals))]
+
+
+@dataclass(frozen=True)
+class SgdJobs:
+    """T independent rounds of local minibatch SGD (FedAvg, FedProx, purely local training).
+
+    Args:
+        terminals: (T,) int64.
+        w: (T, d) starting models.
+        anchor: (T, d) centres of the proximal term.
+        steps: (T,) int64 steps; E epochs are E * ceil(n_j / batch) of them.
+        learning_rate: (T,).
+        rounds: (T,) int64 below 2**32, round index of the row stream.
+        key: two 32-bit words, ``Streams.key(purpose)``.
+        batch: rows a step; n_j and above is full-batch gradient descent.
+        ridge: weight of ||w||^2 / 2.
+        proximal: weight of ||w - anchor||^2 / 2; 0 is FedAvg.
+
+    Raises:
+        ValueError: if lengths disagree, a step count is negative or the batch is empty.
+    """
+
+    terminals: Array
+    w: Array
+    anchor: Array
+    steps: Array
+    learning_rate: Array
+    rounds: Array
+    key: tuple[int, int]
+    batch: int
+    ridge: float = 0.0
+    proximal: float = 0.0
+
+    def __post_init__(self) -> None:
+        names = ("w", "anchor", "steps", "learning_rate", "rounds")
+        _require_lengths(self, names, len(self.terminals))
+        if np.any(np.asarray(self.steps) < 0) or self.batch < 1:
+            raise ValueError("steps below 0 or batch below 1")

@@ -1,0 +1,87 @@
+"""Lines to compare with: what one computer holding all rows could reach, and what needs no learning at all.
+
+Centralised optima of the same objective; the tuned ones take the weights that score best on the validation rows from
+a fixed grid, so that no method is compared with a badly tuned rival.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.data.federate import Evaluation, Federation
+from learning.metrics import TaskMetrics, evaluate_tasks, majority_baseline
+from learning.primal_dual.centralised import solve_joint
+from learning.primal_dual.losses import Loss
+
+LAMBDA1_GRID = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+LAMBDA2_GRID = (0.01, 0.03, 0.1, 0.3, 1.0)
+TOLERANCE = 1e-7
+
+Array = NDArray[np.float64]
+Row = dict[str, Any]
+
+
+def references(federation: Federation, loss: Loss, lambda1: float, lambda2: float) -> list[Row]:
+    """Return one row per reference line, scored on the test rows.
+
+    Args:
+        federation: the data.
+        loss: of a score against a label.
+        lambda1, lambda2: the scenario's own weights, for the line named "multi-task optimum".
+    """
+    rows = [_row("majority class", {}, _majority(federation))]
+    W, primal = _solve(federation, loss, lambda1, lambda2)
+    weights = {"lambda1": lambda1, "lambda2": lambda2, "primal": primal}
+    rows.append(_row("multi-task optimum", weights, _score(W, federation.test)))
+    families = {"multi-task, tuned": LAMBDA2_GRID, "per-task, tuned": (0.0,), "pooled, tuned": (inf,)}
+    for name, couplings in families.items():
+        rows.append(_tuned(name, federation, loss, couplings))
+    return rows
+
+
+def _tuned(name: str, federation: Federation, loss: Loss, couplings: tuple[float, ...]) -> Row:
+    best: tuple[float, Array, Mapping[str, float]] | None = None
+    for lambda1 in LAMBDA1_GRID:
+        for lambda2 in couplings:
+            W, primal = _solve(federation, loss, lambda1, lambda2)
+            score = float(np.nanmean(_score(W, federation.validation).balanced_accuracy))
+            if best is None or score > best[0]:
+                best = (score, W, {"lambda1": lambda1, "lambda2": lambda2, "primal": primal})
+    assert best is not None
+    return _row(name, best[2], _score(best[1], federation.test))
+
+
+def _solve(federation: Federation, loss: Loss, lambda1: float, lambda2: float) -> tuple[Array, float]:
+    task_of_row = np.repeat(federation.terminal_task, np.diff(federation.terminal_offsets))
+    tasks = len(federation.task_names)
+    optimum = solve_joint(federation.X, federation.y, task_of_row, tasks, loss, lambda1, lambda2, tolerance=TOLERANCE)
+    return optimum.W, optimum.primal
+
+
+def _score(W: Array, held_out: Evaluation) -> TaskMetrics:
+    task = np.repeat(np.arange(len(W)), np.diff(held_out.task_offsets))
+    return evaluate_tasks(np.einsum("nd,nd->n", held_out.X, W[task]), held_out.y, held_out.task_offsets)
+
+
+def _majority(federation: Federation) -> TaskMetrics:
+    first = np.searchsorted(federation.terminal_task, np.arange(1, len(federation.task_names)))
+    train = np.split(federation.y, federation.terminal_offsets[first])
+    return majority_baseline(train, np.split(federation.test.y, federation.test.task_offsets[1:-1]))
+
+
+def _row(name: str, weights: Mapping[str, float], scores: TaskMetrics) -> Row:
+    return {
+        "reference": name,
+        "lambda1": weights.get("lambda1"),
+        "lambda2": weights.get("lambda2"),
+        "primal": weights.get("primal"),
+        "accuracy": float(np.nanmean(scores.accuracy)),
+        "balanced_accuracy": float(np.nanmean(scores.balanced_accuracy)),
+        "auc": float(np.nanmean(scores.auc)),
+        "worst_balanced_accuracy": float(np.nanmin(scores.balanced_accuracy)),
+    }

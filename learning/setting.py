@@ -1,0 +1,58 @@
+"""What every learning method of a run is given: the data, the problem, the randomness and the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from learning.data.federate import Federation
+from learning.deferred import DeferredQueue
+from learning.models import Model
+from learning.primal_dual.coupling import Coupling
+from learning.primal_dual.losses import Loss
+from learning.primal_dual.solver import LocalSolver
+from scenarios.streams import Streams
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """The common ground of all methods.
+
+    Args:
+        federation: who holds which rows.
+        loss: of a score against a label.
+        coupling: ridge on every task's model, and its pull towards the mean model.
+        model: what maps parameters and rows to scores.
+        solver: the terminals' rows and dual variables.
+        streams: the run's randomness.
+        queue: where local work and measurements are deferred to.
+        device: torch device of the data, ``"cpu"`` or ``"cuda"``.
+        bits_per_value: bits that carry one number.
+        overhead_bits: added to every message.
+        edge_metrics: whether test scores are measured at base-station aggregations too.
+    """
+
+    federation: Federation
+    loss: Loss
+    coupling: Coupling
+    model: Model
+    solver: LocalSolver
+    streams: Streams
+    queue: DeferredQueue
+    device: str = "cpu"
+    bits_per_value: int = 32
+    overhead_bits: float = 0.0
+    edge_metrics: bool = True
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks, one per base station."""
+        return len(self.federation.task_names)
+
+    @property
+    def terminals(self) -> int:
+        """Number of terminals."""
+        return len(self.federation.terminal_task)
+
+    def message_bits(self, values: int) -> float:
+        """Size of a message that carries ``values`` numbers."""
+        return values * self.bits_per_value + self.overhead_bits

@@ -1,0 +1,42 @@
+"""The wires between base stations and the cloud: latency, rate and energy along the shortest path of a graph."""
+
+from __future__ import annotations
+
+import networkx as nx
+
+
+class Backhaul:
+    """Transfer times over a networkx graph whose edges carry ``latency_s`` and ``rate_bps``.
+
+    Args:
+        graph: topology with a node ``"cloud"`` and nodes ``"bs-00"``, ...
+        sites: number of base stations.
+        energy_j_per_bit: energy a bit costs on its way, joules.
+
+    Raises:
+        ValueError: a base station has no path to the cloud.
+    """
+
+    def __init__(self, graph: nx.Graph, sites: int, energy_j_per_bit: float) -> None:
+        self.energy_j_per_bit = energy_j_per_bit
+        paths = nx.single_source_dijkstra_path(graph, "cloud", weight="latency_s")
+        self._latency_s, self._rate_bps = [], []
+        for site in range(sites):
+            path = paths.get(f"bs-{site:02d}")
+            if path is None:
+                raise ValueError(f"base station bs-{site:02d} has no path to the cloud")
+            edges = [graph.edges[edge] for edge in nx.utils.pairwise(path)]
+            self._latency_s.append(sum(edge["latency_s"] for edge in edges))
+            self._rate_bps.append(min(edge["rate_bps"] for edge in edges))
+
+    def sending_s(self, site: int, bits: float) -> float:
+        """Time the bits occupy the slowest wire, seconds."""
+        return bits / self._rate_bps[site]
+
+    def latency_s(self, site: int) -> float:
+        """One-way propagation and switching delay, seconds."""
+        return self._latency_s[site]
+
+    def power_w(self, site: int) -> float:
+        """Power while bits are being sent, watts: energy per bit times rate."""
+        return self.energy_j_per_bit * self._rate_bps[site]

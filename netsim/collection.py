@@ -1,0 +1,65 @@
+"""How long a base station waits for its terminals: for all, for the first K, or until a deadline.
+
+A terminal that is known to be lost is not waited for. Under a deadline at least one update is always awaited, so a
+round makes progress.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+from simpy import Environment, Event
+
+from netsim.port import Parcel
+from scenarios.schema import Collection
+
+
+class Gathering:
+    """The updates of one base-station iteration as they arrive.
+
+    Args:
+        env: the clock.
+        policy: when to stop.
+        expected: terminals that were scheduled.
+    """
+
+    def __init__(self, env: Environment, policy: Collection, expected: list[int]) -> None:
+        self.arrived: dict[int, Parcel] = {}
+        self.waiting = dict.fromkeys(expected)
+        self.complete: Event = env.event()
+        self._past_deadline = False
+        self._enough = len(expected)
+        if policy.policy == "first_k":
+            self._enough = max(1, ceil(policy.k_fraction * len(expected) - 1e-9))
+        if policy.policy == "deadline":
+            alarm = env.timeout(policy.deadline_s)
+            alarm.callbacks.append(self._deadline)
+
+    @property
+    def open(self) -> bool:
+        """Whether an update that arrives now still counts."""
+        return not self.complete.triggered
+
+    def arrive(self, terminal: int, parcel: Parcel) -> None:
+        """Take in an update; later than the end of the gathering it is ignored."""
+        if self.open:
+            self.arrived[terminal] = parcel
+            self._no_longer_waiting(terminal)
+
+    def lose(self, terminal: int) -> None:
+        """Stop waiting for a terminal that will not deliver."""
+        if self.open:
+            self._no_longer_waiting(terminal)
+
+    def _no_longer_waiting(self, terminal: int) -> None:
+        self.waiting.pop(terminal, None)
+        self._check()
+
+    def _deadline(self, _: Event) -> None:
+        self._past_deadline = True
+        self._check()
+
+    def _check(self) -> None:
+        enough = len(self.arrived) >= self._enough or not self.waiting or (self._past_deadline and self.arrived)
+        if self.open and enough:
+            self.complete.succeed()

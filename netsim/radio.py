@@ -1,0 +1,123 @@
+"""From channels to bit rates: link budgets of every terminal, uplink and downlink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
+from channel_models.link_adaptation import McsEnvelope, ShannonGap
+from channel_models.path_loss import ENVIRONMENTS
+from channel_models.rates import ofdma_rate, tdma_rate
+from channel_models.sinr import downlink_sinr
+from channel_models.units import db_to_linear, dbm_to_watt, thermal_noise_dbm
+from netsim.deployment import Deployment
+from scenarios.schema import LinkAdaptation, Network
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Radio:
+    """Link budgets and rates of all terminals towards their serving sites.
+
+    Attributes:
+        network: the parameters the rates were made from.
+        uplink_snr: (terminals,) linear, over the whole uplink band at full power, other cells' rise included.
+        downlink_sinr: (terminals,) linear.
+        uplink_efficiency: (terminals,) net bit/s/Hz with the whole band.
+        downlink_efficiency: (terminals,) net bit/s/Hz.
+    """
+
+    network: Network
+    los: NDArray[np.bool_]
+    uplink_snr: FloatArray
+    downlink_sinr: FloatArray
+    uplink_efficiency: FloatArray
+    downlink_efficiency: FloatArray
+    _tables: tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]
+
+    @property
+    def reachable(self) -> NDArray[np.bool_]:
+        """(terminals,) whether the terminal is in coverage in both directions."""
+        least = self.network.link.outage_bit_s_hz
+        return (self.uplink_efficiency >= least) & (self.downlink_efficiency >= least)
+
+    def band_shared_bps(self, terminal: int, n: int) -> float:
+        """Uplink rate in one of ``n`` slices, full power in the slice, bit/s."""
+        table = self._tables[int(self.los[terminal])]
+        overhead = self.network.link.overhead
+        snr = np.asarray([self.uplink_snr[terminal]])
+        rate = ofdma_rate(self.network.uplink.bandwidth_hz, snr, n, table)
+        return float(rate[0]) * (1.0 - overhead)
+
+    def whole_band_bps(self, terminal: int) -> float:
+        """Uplink rate with the whole band, bit/s."""
+        return float(tdma_rate(self.network.uplink.bandwidth_hz, self.uplink_efficiency[terminal], 1))
+
+    def broadcast_bps(self, terminals: list[int]) -> float:
+        """Downlink rate that the worst of ``terminals`` can still receive, bit/s."""
+        return self.network.downlink.bandwidth_hz * float(self.downlink_efficiency[terminals].min())
+
+
+def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArray) -> Radio:
+    """Return the rates of a deployment.
+
+    Args:
+        network: bands, powers, link adaptation.
+        deployment: channels.
+        tx_power_dbm: (terminals,) radiated power of each terminal.
+    """
+    up, down = network.uplink, network.downlink
+    rows = np.arange(len(deployment.serving))
+    noise_up_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
+    serving_gain = deployment.gain[rows, deployment.serving]
+    uplink_snr = dbm_to_watt(tx_power_dbm) * serving_gain / dbm_to_watt(noise_up_dbm)
+    noise_down_w = dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db))
+    sinr = downlink_sinr(
+        dbm_to_watt(down.tx_power_dbm),
+        deployment.gain,
+        deployment.serving,
+        noise_down_w,
+        down.neighbour_activity,
+    )
+    tables = _tables(network)
+    net = 1.0 - network.link.overhead
+    return Radio(
+        network=network,
+        los=deployment.los,
+        uplink_snr=uplink_snr,
+        downlink_sinr=sinr,
+        uplink_efficiency=net * _by_sight(tables, deployment.los, uplink_snr),
+        downlink_efficiency=net * _by_sight(tables, deployment.los, sinr),
+        _tables=tables,
+    )
+
+
+def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]:
+    """Ergodic spectral efficiency without and with line of sight."""
+    link = _link(network.link)
+    if network.propagation.fading == "none":
+        table = ErgodicSpectralEfficiency(link, NoFading())
+        return table, table
+    obstructed = ErgodicSpectralEfficiency(link, Rayleigh())
+    if network.propagation.fading == "rayleigh":
+        return obstructed, obstructed
+    k_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
+    return obstructed, ErgodicSpectralEfficiency(link, Rician(float(db_to_linear(k_db))))
+
+
+def _link(link: LinkAdaptation) -> McsEnvelope | ShannonGap:
+    if link.model == "mcs":
+        return McsEnvelope(link.mcs_table, link.implementation_margin_db)
+    return ShannonGap(link.shannon_gap_db, link.max_bit_s_hz, link.min_sinr_db)
+
+
+def _by_sight(
+    tables: tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency],
+    los: NDArray[np.bool_],
+    snr: FloatArray,
+) -> FloatArray:
+    return np.where(los, tables[1](snr), tables[0](snr))

@@ -1,0 +1,116 @@
+"""What is written down while a run goes on: plain rows, with the method's measurements still pending."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from netsim.port import CLOUD, Method, Metrics, Node, Plan
+from netsim.terminal import Participation
+from netsim.world import World
+
+
+@dataclass(frozen=True)
+class EdgeRound:
+    """One base-station iteration, as far as the network saw it."""
+
+    site: int
+    cloud_round: int
+    edge_round: int
+    plan: Plan
+    scheduled: int
+    participants: int
+
+
+@dataclass
+class Row:
+    """One recorded event: the state of the world then, and a measurement that may still be pending."""
+
+    world: dict[str, Any]
+    metrics: Metrics
+
+
+class Recorder:
+    """Collects the rows of one run.
+
+    Args:
+        world: the physical world.
+        method: the learning method, asked for measurements.
+        on_cloud: called with every recorded cloud aggregation, for progress.
+    """
+
+    def __init__(self, world: World, method: Method, on_cloud: Callable[[Row], None] | None = None) -> None:
+        self.world, self.method, self.on_cloud = world, method, on_cloud
+        self.rows: list[Row] = []
+        self.participation: list[Participation] = []
+        self._counted = 0
+
+    def start(self) -> None:
+        """Record the models before anything has happened."""
+        self._add("start", CLOUD)
+
+    def edge(self, done: EdgeRound) -> None:
+        """Record an aggregation at a base station."""
+        row = self._add("edge", Node("base_station", done.site), done.plan)
+        row.world |= {
+            "cloud_round": done.cloud_round,
+            "edge_round": done.edge_round,
+            "scheduled": done.scheduled,
+            "participants": done.participants,
+        }
+
+    def cloud(self, cloud_round: int, plan: Plan | None) -> None:
+        """Record an aggregation at the cloud."""
+        row = self._add("cloud", CLOUD, plan)
+        row.world |= {"cloud_round": cloud_round} | self._count_outcomes()
+        if self.on_cloud is not None:
+            self.on_cloud(row)
+
+    def end(self) -> None:
+        """Record the state in which the run ended."""
+        row = self._add("end", CLOUD)
+        row.world |= self._count_outcomes()
+
+    def _count_outcomes(self) -> dict[str, int]:
+        """Participation since it was counted last."""
+        counts = dict.fromkeys(("merged", "late", "dropped", "unavailable"), 0)
+        for entry in self.participation[self._counted :]:
+            counts[entry.outcome] += 1
+        self._counted = len(self.participation)
+        participants = counts.pop("merged")
+        return {
+            "scheduled": participants + counts["late"] + counts["dropped"],
+            "participants": participants,
+        } | counts
+
+    def _add(self, event: str, node: Node, plan: Plan | None = None) -> Row:
+        name = f"bs-{node.index:02d}" if node.tier == "base_station" else node.tier
+        iterations = {
+            "local_iterations": plan.local_iterations if plan else None,
+            "bs_iterations": plan.bs_iterations if plan else None,
+        }
+        row = Row({"event": event, "node": name, **snapshot(self.world), **iterations}, self.method.evaluate(node))
+        self.rows.append(row)
+        return row
+
+
+def snapshot(world: World) -> dict[str, float]:
+    """Return what has been used since the start: seconds, joules by component, bytes by kind of link, cost."""
+    traffic, terminal, site = world.traffic, world.terminal_meter, world.site_meter
+    return {
+        "time_s": world.env.now,
+        "energy_j": world.budget.energy.level,
+        "energy_terminal_compute_j": terminal.component_j("compute"),
+        "energy_terminal_transmit_j": terminal.component_j("transmit"),
+        "energy_terminal_receive_j": terminal.component_j("receive"),
+        "energy_terminal_idle_j": terminal.component_j("idle"),
+        "energy_bs_transmit_j": site.component_j("transmit"),
+        "energy_bs_static_j": site.component_j("static"),
+        "energy_backhaul_j": world.backhaul_meter.component_j("backhaul"),
+        "bytes": world.budget.spent["bytes"],
+        "bytes_uplink": traffic.uplink,
+        "bytes_downlink": traffic.downlink,
+        "bytes_backhaul": traffic.backhaul,
+        "cost": world.budget.spent["cost"],
+    }

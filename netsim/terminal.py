@@ -1,0 +1,204 @@
+"""A terminal: receives a model, computes for a while, uploads what it learned; may be late, lost or out of battery."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from math import inf
+from typing import Any
+
+from simpy import Event, Interrupt, Process
+
+from netsim.collection import Gathering
+from netsim.compute import duration_s, slowdown_factor
+from netsim.energy import processor_w
+from netsim.port import Effort, Method, Parcel, Plan
+from netsim.world import World
+
+Steps = Generator[Event, Any, None]
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a base station asks of a terminal in one iteration.
+
+    Attributes:
+        parcel: the model that was broadcast.
+        plan: how much to compute.
+        cloud_round, edge_round: when; ``edge_round`` counts this base station's iterations from 0.
+        gathering: where the update goes.
+    """
+
+    parcel: Parcel
+    plan: Plan
+    cloud_round: int
+    edge_round: int
+    gathering: Gathering
+
+
+@dataclass
+class Participation:
+    """What became of one assignment: a row of the participation table."""
+
+    base_station: int
+    cloud_round: int
+    edge_round: int
+    terminal: int
+    outcome: str
+    start_s: float
+    compute_s: float = float("nan")
+    upload_s: float = float("nan")
+    finish_s: float = float("nan")
+
+
+class OutOfBudgetError(Exception):
+    """A payment did not fit: the run is over, the process that wanted it stops where it stands."""
+
+
+class Terminal:
+    """One device: a SimPy process that waits for assignments and works on them one at a time.
+
+    Args:
+        world: the physical world.
+        method: the learning method.
+        index: which terminal.
+        log: receives a :class:`Participation` per assignment.
+    """
+
+    def __init__(self, world: World, method: Method, index: int, log: list[Participation]) -> None:
+        self.world, self.method, self.index, self.log = world, method, index, log
+        self.env = world.env
+        self.site = int(world.deployment.serving[index])
+        self.device = world.devices[index]
+        self.entity = int(world.deployment.entity[index])
+        self.alive = bool(world.radio.reachable[index])
+        self.bytes_up = self.bytes_down = 0.0
+        self._inbox: Event = self.env.event()
+        self._compute_w = processor_w(self.device.switched_capacitance, self.device.cpu_hz)
+        self._process: Process | None = None
+        self._working = False
+        if self.device.battery_j is not None:
+            world.terminal_meter.watch(index, self.device.battery_j, self._die)
+        self._power("idle", self.device.idle_power_w)
+
+    def start(self) -> None:
+        """Begin to wait for assignments."""
+        self._process = self.env.process(self._live())
+
+    def _power(self, component: str, power_w: float) -> None:
+        self.world.terminal_meter.set_power(self.index, component, power_w)
+
+    def available(self) -> bool:
+        """Whether it can be scheduled now."""
+        now = self.env.now
+        return self.alive and not self._working and self.world.presences[self.index].on_until_s(now) > now
+
+    def available_from_s(self) -> float:
+        """Earliest time at which it can be scheduled; infinity if never again."""
+        return self.world.presences[self.index].back_at_s(self.env.now) if self.alive else inf
+
+    def assign(self, assignment: Assignment) -> None:
+        """Hand over work; it starts at this instant, unless the battery died while the model was received."""
+        if not self.alive:
+            assignment.gathering.lose(self.index)
+            return
+        self._working = True
+        self._inbox.succeed(assignment)
+
+    def receive(self, active: bool) -> None:
+        """Switch the receiver on or off."""
+        self._power("receive", self.device.rx_power_w if active and self.alive else 0.0)
+
+    def release(self) -> None:
+        """Stop working on an assignment whose result is no longer wanted."""
+        self._interrupt("late")
+
+    def _interrupt(self, outcome: str) -> None:
+        if self._working and self._process is not None:
+            self._process.interrupt(outcome)
+
+    def _die(self) -> None:
+        """The battery is empty: switch off for good."""
+        self.alive = False
+        self._interrupt("dropped")
+        for component in ("compute", "receive", "idle"):
+            self._power(component, 0.0)
+
+    def _live(self) -> Steps:
+        while True:
+            assignment: Assignment = yield self._inbox
+            self._inbox = self.env.event()
+            row = Participation(
+                self.site, assignment.cloud_round, assignment.edge_round, self.index, "dropped", self.env.now
+            )
+            try:
+                yield from self._work(assignment, row)
+            except Interrupt as interrupt:
+                row.outcome = interrupt.cause
+            except OutOfBudgetError:
+                row.outcome = "dropped"
+                return
+            self._working = False
+            self.log.append(row)
+            if row.outcome != "merged":
+                assignment.gathering.lose(self.index)
+
+    def _work(self, assignment: Assignment, row: Participation) -> Steps:
+        update, effort = self.method.train(self.index, assignment.parcel, assignment.plan)
+        self._pay_for(effort)
+        leaves_s, compute_s = self._fate(assignment.edge_round, effort.samples)
+        row.compute_s = compute_s
+        yield from self._compute(compute_s, leaves_s)
+        if self.env.now >= leaves_s:
+            return
+        arrived = yield from self._upload(update, leaves_s, row)
+        if arrived:
+            row.outcome = "merged" if assignment.gathering.open else "late"
+            row.finish_s = self.env.now
+            assignment.gathering.arrive(self.index, update)
+
+    def _pay_for(self, effort: Effort) -> None:
+        cost = effort.iterations * self.world.scenario.budget.cost_per_local_iteration
+        if not self.world.budget.pay("cost", cost):
+            raise OutOfBudgetError
+
+    def _fate(self, edge_round: int, samples: float) -> tuple[float, float]:
+        """Return when the terminal will leave (absolute) and how long it would compute."""
+        terminals, streams = self.world.scenario.terminals, self.world.streams
+        u = float(streams.uniform("slowdown", self.entity, edge_round))
+        compute_s = duration_s(samples, self.device, slowdown_factor(terminals.slowdown, u))
+        leaves_s = self.world.presences[self.index].on_until_s(self.env.now)
+        if terminals.dropout_probability > 0.0:
+            lost, when = streams.uniform("dropout", self.entity, edge_round, draw=[0, 1])
+            if lost < terminals.dropout_probability:
+                leaves_s = min(leaves_s, self.env.now + float(when) * compute_s)
+        return leaves_s, compute_s
+
+    def _compute(self, compute_s: float, leaves_s: float) -> Steps:
+        self._power("compute", self._compute_w)
+        try:
+            yield self.env.timeout(max(0.0, min(compute_s, leaves_s - self.env.now)))
+        finally:
+            self._power("compute", 0.0)
+
+    def _upload(self, update: Parcel, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
+        """Send the update; False if the terminal left first. Bytes are paid before, what was not sent is refunded."""
+        world, started_s = self.world, self.env.now
+        yield self.env.timeout(world.scenario.network.uplink.access_delay_s)
+        if not world.budget.pay("bytes", update.bits / 8.0):
+            raise OutOfBudgetError
+        transfer = world.uplinks[self.site].start(self.index, update.bits)
+        unsent_bits = 0.0
+        try:
+            if leaves_s < inf:
+                yield transfer.done | self.env.timeout(max(0.0, leaves_s - self.env.now))
+            else:
+                yield transfer.done
+        finally:
+            unsent_bits = world.uplinks[self.site].cancel(transfer)
+            sent_bytes = (update.bits - unsent_bits) / 8.0
+            world.budget.refund("bytes", unsent_bits / 8.0)
+            world.traffic.uplink += sent_bytes
+            self.bytes_up += sent_bytes
+        row.upload_s = self.env.now - started_s
+        return unsent_bits == 0.0

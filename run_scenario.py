@@ -1,0 +1,304 @@
+"""Run a scenario: ``python run_scenario.py scenarios/urban.yaml``.
+
+Simulates every method with every seed, keeps what is finished, and writes tables, figures and a report.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scenarios.errors import ScenarioError
+from scenarios.loading import check, load_scenario, resolved_yaml
+from scenarios.schema import Scenario
+from scenarios.storage import TABLES, join_tables, new_folder, write_json, write_table, write_text
+from scenarios.streams import Streams
+from scenarios.trials import VERSION, Trial, data_fingerprint
+from scenarios.workers import Message, run_jobs
+
+if TYPE_CHECKING:
+    from learning.data.federate import Federation
+
+_PRELOAD = ("learning.build", "netsim.simulation", "netsim.world", "pandas", "pyarrow.parquet")
+_REPORT_EVERY_S = 0.5
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial as a worker process needs it: with its data and its place on disk."""
+
+    trial: Trial
+    federation: Federation
+    fingerprint: str
+    root: Path
+    threads: int
+
+
+def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
+    """Simulate one method with one seed and store its tables; runs in a worker process.
+
+    Returns:
+        What run.json says about the trial.
+    """
+    import torch
+
+    from learning.build import build_method, build_setting
+    from netsim.simulation import simulate
+    from netsim.world import build_world
+
+    torch.set_num_threads(job.threads)
+    started_s = time.perf_counter()
+    trial, scenario, data = job.trial, job.trial.scenario, job.federation
+    streams = Streams(trial.seed)
+    setting = build_setting(scenario, data, streams, trial.device)
+    method = build_method(trial.method, scenario.methods[trial.method], setting)
+    serving = [int(task) for task in data.terminal_task]
+    world = build_world(scenario, serving, len(data.task_names), streams)
+    result = simulate(world, method, list(data.task_names), _progress(world, method, report))
+    summary = {
+        "method": trial.method,
+        "seed": trial.seed,
+        "ended_by": result.ended_by,
+        **result.totals,
+        "wall_s": time.perf_counter() - started_s,
+    }
+    stamp = {"method": trial.method, "seed": trial.seed}
+    with new_folder(job.root / trial.name) as folder:
+        for name in TABLES:
+            write_table(folder / f"{name}.parquet", getattr(result, name), stamp)
+        if scenario.output.trace:
+            (folder / "trace.json").write_text(json.dumps(result.trace()), encoding="utf-8")
+        write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})
+    return summary
+
+
+def _progress(world: Any, method: Any, report: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a listener that reports share done, clock, joules and gap, a few times a second."""
+    last_s = time.perf_counter()
+
+    def listen(row: Any) -> None:
+        nonlocal last_s
+        if time.perf_counter() - last_s < _REPORT_EVERY_S:
+            return
+        last_s = time.perf_counter()
+        method.settle()
+        gap = row.metrics.scalars.get("gap")
+        report((world.budget.share_spent(), row.world["time_s"], row.world["energy_j"], gap))
+
+    return listen
+
+
+def command_line(arguments: Sequence[str]) -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
+    parser.add_argument("scenario", type=Path, nargs="?", help="YAML file, e.g. scenarios/urban.yaml")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field; repeatable"
+    )
+    parser.add_argument("--seeds", type=int, metavar="N", help="use seeds 0 .. N-1")
+    parser.add_argument("--methods", metavar="A,B", help="run only these methods of the scenario")
+    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the maths runs")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="result folder (default: results/NAME)")
+    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--no-report", action="store_true", help="write tables only")
+    parser.add_argument("--list-methods", action="store_true", help="print the methods that can be used, and stop")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenario files, and stop")
+    options = parser.parse_args(arguments)
+    if options.scenario is None and not (options.list_methods or options.schema):
+        parser.error("a scenario file is required, e.g. scenarios/urban.yaml")
+    for name in ("seeds", "workers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            parser.error(f"--{name} = {value}: allowed: a whole number, at least 1")
+    return options
+
+
+def resolve(options: argparse.Namespace) -> Scenario:
+    """Return the scenario with all options applied."""
+    scenario = load_scenario(options.scenario, options.set)
+    tree = scenario.model_dump(mode="json")
+    if options.seeds is not None:
+        tree["seeds"] = options.seeds
+    if options.methods is not None:
+        wanted = [name.strip() for name in options.methods.split(",")]
+        for name in wanted:
+            if name not in scenario.methods:
+                raise ScenarioError("--methods", name, "among " + ", ".join(scenario.methods))
+        tree["methods"] = {name: tree["methods"][name] for name in wanted}
+        if tree["flagship"] not in wanted:
+            tree["flagship"] = None
+    return check(tree, str(options.scenario))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    from analysis.console import Console
+
+    options = command_line(sys.argv[1:] if arguments is None else arguments)
+    console = Console(options.quiet)
+    sys.path.insert(0, os.getcwd())  # import paths in a scenario are the user's own modules
+    try:
+        if options.list_methods:
+            return list_methods()
+        if options.schema:
+            return print_schema()
+        scenario = resolve(options)
+        root = options.out or Path("results") / scenario.name
+        return run(scenario, root, options, console)
+    except ScenarioError as error:
+        console.error(str(error))
+        return 2
+    except KeyboardInterrupt:
+        console.error("interrupted; finished trials are kept: run the same command again to go on")
+        return 130
+    except OSError as error:
+        console.error(f"cannot write results: {error.strerror or error}: {error.filename or ''}")
+        return 1
+
+
+def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Any) -> int:
+    """Run what has not been run yet, then join tables and write the report."""
+    from learning.build import build_federation, check_method, choose_device, load_tasks
+
+    started_s = time.perf_counter()
+    device = choose_device(options.device)
+    for key, entry in scenario.methods.items():
+        check_method(key, entry)
+    tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
+    data = data_fingerprint(
+        [part for t in tasks for part in (t.name.encode(), t.features.tobytes(), t.labels.tobytes())]
+    )
+    federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in scenario.seed_list}
+    trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
+    folder = root / "trials"
+    folder.mkdir(parents=True, exist_ok=True)
+    todo = [trial for trial in trials if not trial.finished(folder, data)]
+    workers = 1 if device == "cuda" else min(options.workers or os.cpu_count() or 1, max(1, len(todo)))
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    jobs = [Job(t, federations[t.seed], t.fingerprint(data), folder, threads) for t in todo]
+    failed = _run_jobs(jobs, workers, len(trials) - len(todo), console)
+    finished = [trial for trial in trials if trial.finished(folder, data)]
+    if finished:
+        _collect(scenario, root, finished, federations, time.perf_counter() - started_s)
+        if not options.no_report:
+            from analysis.report import write_report
+
+            console.done(write_report(root))
+    return 1 if failed else 0
+
+
+def _run_jobs(jobs: list[Job], workers: int, reused: int, console: Any) -> int:
+    """Run jobs with progress on the console; return how many failed."""
+    failed = 0
+    names = [job.trial.name for job in jobs]
+    with console.progress(names, reused) as show:
+        for message in run_jobs(run_trial, jobs, workers, _PRELOAD):
+            if message.kind == "refused":
+                raise message.content
+            if message.kind == "failed":
+                failed += 1
+                _keep_failure(jobs[message.job], message, console)
+            show(message.job, message.kind, message.content)
+    return failed
+
+
+def _keep_failure(job: Job, message: Message, console: Any) -> None:
+    """Say in one line that a trial failed, and keep the traceback for whoever looks into it."""
+    path = job.root / f"{job.trial.name}.error.txt"
+    write_text(path, str(message.content))
+    console.error(f"trial {job.trial.name} failed: {str(message.content).strip().splitlines()[-1]} (details: {path})")
+
+
+def _collect(
+    scenario: Scenario, root: Path, finished: list[Trial], federations: Mapping[int, Federation], wall_s: float
+) -> None:
+    """Join the tables of all finished trials and describe the run."""
+    from learning.methods.registry import find, summary
+    from scenarios.storage import read_json
+
+    folders = [root / "trials" / trial.name for trial in finished]
+    for name in TABLES:
+        join_tables(folders, root, name)
+    _write_references(scenario, root, federations)
+    records = [read_json(folder / "trial.json") or {} for folder in folders]
+    methods = []
+    for key, entry in scenario.methods.items():
+        kind = find(entry.use or key)
+        methods.append({"key": key, "label": entry.label or kind.label, "description": summary(kind)})
+    limits = scenario.budget
+    write_text(root / "scenario.yaml", resolved_yaml(scenario))
+    write_json(
+        root / "run.json",
+        {
+            "scenario": scenario.name,
+            "title": scenario.title or scenario.name,
+            "description": scenario.description,
+            "version": VERSION,
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
+            "versions": {
+                name: metadata.version(name) for name in ("numpy", "scipy", "torch", "simpy", "numba", "pandas")
+            },
+            "wall_time_s": wall_s,
+            "seeds": list(scenario.seed_list),
+            "methods": methods,
+            "flagship": scenario.flagship or next(iter(scenario.methods)),
+            "budget": {
+                name: getattr(limits, name) for name in ("time_s", "energy_j", "energy_per_terminal_j", "bytes", "cost")
+            },
+            "trials": [{key: value for key, value in record.items() if key != "fingerprint"} for record in records],
+        },
+    )
+
+
+def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, Federation]) -> None:
+    """Write the centralised reference lines, for classification with a linear model."""
+    import pandas as pd
+
+    from learning.primal_dual.losses import make_loss
+    from learning.references import references
+    from scenarios.storage import new_file
+
+    problem = scenario.learning
+    loss = make_loss(problem.loss, problem.smoothing)
+    rows = [
+        {"seed": seed, **row}
+        for seed, federation in federations.items()
+        for row in references(federation, loss, problem.lambda1, problem.lambda2)
+    ]
+    with new_file(root / "references.parquet") as temporary:
+        pd.DataFrame(rows).to_parquet(temporary, index=False)
+
+
+def list_methods() -> int:
+    """Print every method with what it is and its parameters."""
+    from learning.methods import registry
+
+    for name in registry.names():
+        kind = registry.find(name)
+        print(f"{name}: {registry.summary(kind)}")
+        print("    " + ", ".join(registry.parameter_texts(kind)))
+    return 0
+
+
+def print_schema() -> int:
+    """Print the JSON Schema of scenario files, methods' parameters included."""
+    from learning.methods.registry import scenario_schema
+
+    print(json.dumps(scenario_schema(), indent=2))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,243 @@
+"""The compiled kernels against their definitions and their readable twin, and their reproducibility."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from learning.primal_dual import kernel_maths, kernels
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, SgdJobs
+from learning.primal_dual.losses import LOSSES, make_loss
+from learning.primal_dual.solver import KernelSolver, TorchSolver
+from scenarios.streams import philox
+
+Array = NDArray[Any]
+WORD = st.integers(0, 2**32 - 1)
+NAMES = sorted(LOSSES)
+
+
+def random_data(rng: np.random.Generator, name: str, terminals: int = 6) -> tuple[Array, Array, Array]:
+    """Return ragged terminals, an empty one and an all-zero row among them."""
+    sizes = rng.integers(0, 9, terminals)
+    sizes[0] = 5
+    X = rng.normal(size=(sizes.sum(), int(rng.integers(1, 20))))
+    X[2] = 0.0
+    y = rng.normal(size=len(X)) if name == "squared" else rng.choice([-1.0, 1.0], len(X))
+    return X, y, np.concatenate([[0], np.cumsum(sizes)])
+
+
+def random_jobs(rng: np.random.Generator, solver: KernelSolver, count: int, sampling: Sampling) -> AscentJobs:
+    """Return jobs of random terminals, idle ones among them."""
+    return AscentJobs(
+        rng.integers(0, len(solver.offsets) - 1, count),
+        rng.normal(size=(count, solver.X.shape[1])),
+        rng.integers(0, 14, count),
+        rng.uniform(1, 5, count),
+        rng.uniform(0.5, 20, count),
+        rng.integers(0, 2**32, count),
+        (int(rng.integers(2**32)), int(rng.integers(2**32))),
+        sampling,
+    )
+
+
+def ascend_twice(solver: KernelSolver, jobs: AscentJobs, second: AscentJobs) -> AscentUpdates:
+    """Commit one batch, then return the updates of another, so that duals are in the interior."""
+    first = solver.ascend(jobs)
+    kept = np.unique(jobs.terminals, return_index=True)[1]
+    solver.commit(jobs.terminals[kept], [first.candidate(k) for k in kept], 0.7)
+    return solver.ascend(second)
+
+
+@given(block=WORD, round_=WORD, entity=WORD, key0=WORD, key1=WORD)
+def test_the_compiled_words_are_the_scenario_streams_words(
+    block: int, round_: int, entity: int, key0: int, key1: int
+) -> None:
+    words = kernel_maths.philox_words(block, round_, entity, key0, key1)
+    assert [int(word) for word in words] == philox((block, round_, entity, 0), (key0, key1)).tolist()
+
+
+def visited(n: int, steps: int, sampling: Sampling, round_: int, key: tuple[int, int]) -> list[int]:
+    """Return the distinct rows terminal 1 of n rows visits, in order, read off longer and longer ascents."""
+    solver = KernelSolver(np.eye(n), np.ones(n), [0, 0, n], make_loss("squared"))
+    one, w = np.ones(1), np.zeros((1, n))
+    who, rounds = np.array([1]), np.array([round_])
+    duals = np.array(
+        [
+            solver.ascend(AscentJobs(who, w, np.array([h]), one, one, rounds, key, sampling)).candidate(0)
+            for h in range(steps + 1)
+        ]
+    )
+    return np.argwhere(duals[1:] != duals[:-1])[:, 1].tolist()
+
+
+def words_of(steps: int, round_: int, terminal: int, key: tuple[int, int]) -> list[int]:
+    """Return the stream's words straight from the scenario's generator."""
+    return [int(philox((step // 4, round_, terminal, 0), key)[step % 4]) for step in range(steps)]
+
+
+def test_uniform_rows_are_the_high_half_of_word_times_row_count() -> None:
+    # a second visit finds its row at the optimum and leaves no trace
+    expected = list(dict.fromkeys(word * 50 >> 32 for word in words_of(30, 3, 1, (11, 12))))
+    assert visited(50, 30, Sampling.UNIFORM, 3, (11, 12)) == expected
+
+
+def test_permuted_rows_are_drawn_without_replacement_from_the_same_words() -> None:
+    left, expected = list(range(9)), []
+    for position, word in enumerate(words_of(9, 4, 1, (7, 8))):
+        other = position + (word * (9 - position) >> 32)
+        left[position], left[other] = left[other], left[position]
+        expected.append(left[position])
+    assert visited(9, 9, Sampling.PERMUTATION, 4, (7, 8)) == expected
+    assert sorted(expected) == list(range(9))
+
+
+def test_every_epoch_is_a_fresh_order_of_all_rows_and_all_orders_are_alike() -> None:
+    n, epochs, order = 7, 400, np.empty(7, np.int64)
+    words = words_of(n * epochs, 0, 0, (5, 6))
+    rows = [
+        int(kernel_maths.draw(int(Sampling.PERMUTATION), step, n, np.uint64(word), order))
+        for step, word in enumerate(words)
+    ]
+    table = np.array(rows).reshape(epochs, n)
+    np.testing.assert_array_equal(np.sort(table, axis=1), np.tile(np.arange(n), (epochs, 1)))
+    counts = np.array([np.bincount(table[:, position], minlength=n) for position in range(n)])
+    chi_squared = ((counts - epochs / n) ** 2 / (epochs / n)).sum()
+    assert chi_squared < 36 + 4 * np.sqrt(2 * 36)  # 36 degrees of freedom
+
+
+def test_cyclic_rows_follow_the_stored_order() -> None:
+    assert visited(5, 5, Sampling.CYCLIC, 0, (0, 0)) == [0, 1, 2, 3, 4]
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(NAMES), sampling=st.sampled_from(list(Sampling)), seed=st.integers(0, 2**32 - 1))
+def test_compiled_ascent_equals_the_tensor_ascent(name: str, sampling: Sampling, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data, loss = random_data(rng, name), make_loss(name, rng.uniform(0.1, 1.2))
+    compiled, tensors = KernelSolver(*data, loss), TorchSolver(*data, loss)
+    first, second = (random_jobs(rng, compiled, 8, sampling) for _ in range(2))
+    a, b = ascend_twice(compiled, first, second), ascend_twice(tensors, first, second)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(a.offsets, b.offsets)
+    np.testing.assert_allclose(a.alpha, b.alpha.numpy(), atol=1e-12)
+    np.testing.assert_allclose(a.du, b.du, atol=1e-12 * max(1.0, np.abs(a.du).max()))
+    np.testing.assert_allclose(a.gap, b.gap, rtol=1e-12, atol=1e-12 * max(1.0, a.gap.max()))
+    assert np.all(a.gap >= 0.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(name=st.sampled_from(NAMES), seed=st.integers(0, 2**32 - 1))
+def test_compiled_sums_equal_the_tensor_sums_and_the_losses_own(name: str, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    X, y, offsets = random_data(rng, name)
+    loss = make_loss(name, rng.uniform(0.1, 1.2))
+    compiled, tensors = KernelSolver(X, y, offsets, loss), TorchSolver(X, y, offsets, loss)
+    jobs = random_jobs(rng, compiled, 6, Sampling.UNIFORM)
+    for solver in (compiled, tensors):
+        ascend_twice(solver, jobs, jobs)  # type: ignore[arg-type]
+    who, w = rng.permutation(6), rng.normal(size=(6, X.shape[1]))
+    sums = compiled.sums(who, w)
+    scale = max(1.0, np.abs(sums).max())
+    np.testing.assert_allclose(sums, tensors.sums(who, w), atol=1e-12 * scale)
+    a = compiled.duals()
+    for t, j in enumerate(who):
+        mine = slice(offsets[j], offsets[j + 1])
+        scores = X[mine] @ w[t]
+        terms = (
+            loss.value(scores, y[mine]),
+            loss.conjugate(a[mine], y[mine]),
+            loss.fenchel_young(scores, a[mine], y[mine]),
+        )
+        np.testing.assert_allclose(sums[t], [term.sum() for term in terms], atol=1e-12 * scale)
+    np.testing.assert_allclose(compiled.dual_image(who), tensors.dual_image(who), atol=1e-12 * scale)
+
+
+@settings(max_examples=60, deadline=None)
+@given(name=st.sampled_from(NAMES), batch=st.integers(1, 12), seed=st.integers(0, 2**32 - 1))
+def test_compiled_sgd_equals_the_tensor_sgd(name: str, batch: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    data, loss = random_data(rng, name), make_loss(name)
+    d = data[0].shape[1]
+    jobs = SgdJobs(
+        rng.permutation(6),
+        rng.normal(size=(6, d)),
+        rng.normal(size=(6, d)),
+        rng.integers(0, 9, 6),
+        rng.uniform(0.001, 0.1, 6),
+        rng.integers(0, 2**32, 6),
+        (int(rng.integers(2**32)), int(rng.integers(2**32))),
+        batch,
+        rng.uniform(0, 1),
+        rng.uniform(0, 1),
+    )
+    a, b = KernelSolver(*data, loss).sgd(jobs), TorchSolver(*data, loss).sgd(jobs)
+    np.testing.assert_allclose(a, b, atol=1e-12 * max(1.0, np.abs(a).max()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_compiled_step_equals_the_losses_own_over_a_wide_range(name: str) -> None:
+    rng = np.random.default_rng(8)
+    loss, size = make_loss(name, 0.3), 3000
+    a, m, q = rng.uniform(-0.3, 1.3, size).clip(0, 1), rng.normal(0, 8, size), 10.0 ** rng.uniform(-6, 6, size)
+    y = rng.choice([-1.0, 1.0], size)
+    mu = kernel_maths.curvature(loss.code, loss.smoothing)
+    found = [kernel_maths.coordinate_step(loss.code, mu, *row) for row in zip(a, m, y, q, strict=True)]
+    np.testing.assert_allclose(found, loss.step(a, m, y, q), rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_and_two_threads_batches_and_orders_give_the_same_bits(name: str) -> None:
+    rng = np.random.default_rng(1)
+    solver = KernelSolver(*random_data(rng, name, terminals=40), make_loss(name))
+    jobs = random_jobs(rng, solver, 40, Sampling.UNIFORM)
+    threads = numba.get_num_threads()
+    try:
+        runs = []
+        for count in (1, min(2, threads)):
+            numba.set_num_threads(count)
+            runs.append(solver.ascend(jobs))
+    finally:
+        numba.set_num_threads(threads)
+    for field in ("alpha", "du", "gap"):
+        np.testing.assert_array_equal(getattr(runs[0], field), getattr(runs[1], field))
+    for t in rng.permutation(40)[:10]:
+        alone = AscentJobs(
+            jobs.terminals[[t]],
+            jobs.w[[t]],
+            jobs.steps[[t]],
+            jobs.sigma_prime[[t]],
+            jobs.lam_n[[t]],
+            jobs.rounds[[t]],
+            jobs.key,
+        )
+        single = solver.ascend(alone)
+        np.testing.assert_array_equal(single.candidate(0), runs[0].candidate(t))
+        np.testing.assert_array_equal(single.du[0], runs[0].du[t])
+        np.testing.assert_array_equal(single.gap[0], runs[0].gap[t])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_single_precision_agrees_with_double_to_its_own_rounding(name: str) -> None:
+    rng = np.random.default_rng(2)
+    data = random_data(rng, name)
+    double, single = KernelSolver(*data, make_loss(name)), KernelSolver(*data, make_loss(name), np.float32)
+    tensors = TorchSolver(*data, make_loss(name), np.float32)
+    jobs = random_jobs(rng, double, 6, Sampling.PERMUTATION)
+    expected = double.ascend(jobs)
+    for solver in (single, tensors):
+        found = solver.ascend(jobs)
+        assert found.du.dtype == np.float32
+        np.testing.assert_allclose(found.du, expected.du, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(found.gap, expected.gap, rtol=1e-4, atol=1e-4)
+
+
+def test_the_kernels_name_the_current_row_arithmetic_so_that_no_stale_cache_survives() -> None:
+    digest = hashlib.sha256(Path(kernel_maths.__file__).read_bytes()).hexdigest()
+    assert digest == kernels.KERNEL_MATHS_SHA256, f"set KERNEL_MATHS_SHA256 in kernels.py to {digest}"
