@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario, resolved_yaml
@@ -53,6 +53,7 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     import torch
 
     from learning.build import build_method, build_setting
+    from netsim.port import Method
     from netsim.simulation import simulate
     from netsim.world import build_world
 
@@ -61,7 +62,8 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     trial, scenario, data = job.trial, job.trial.scenario, job.federation
     streams = Streams(trial.seed)
     setting = build_setting(scenario, data, streams, trial.device)
-    method = build_method(trial.method, scenario.methods[trial.method], setting)
+    # The port carries a method's own parcels back to it, which the type of a protocol cannot say.
+    method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
     serving = [int(task) for task in data.terminal_task]
     world = build_world(scenario, serving, len(data.task_names), streams)
     result = simulate(world, method, list(data.task_names), _progress(world, method, report))
@@ -77,7 +79,7 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
         for name in TABLES:
             write_table(folder / f"{name}.parquet", getattr(result, name), stamp)
         if scenario.output.trace:
-            (folder / "trace.json").write_text(json.dumps(result.trace()), encoding="utf-8")
+            (folder / "trace.json").write_text(json.dumps(result.trace), encoding="utf-8")
         write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})
     return summary
 
@@ -98,9 +100,20 @@ def _progress(world: Any, method: Any, report: Callable[[Any], None]) -> Callabl
     return listen
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other error here."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ScenarioError("command line", message, "see --help")
+
+
 def command_line(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
+    """Parse the command line.
+
+    Raises:
+        ScenarioError: an option is unknown or its value impossible.
+    """
+    parser = _Parser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
     parser.add_argument("scenario", type=Path, nargs="?", help="YAML file, e.g. scenarios/urban.yaml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field; repeatable"
@@ -116,11 +129,11 @@ def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenario files, and stop")
     options = parser.parse_args(arguments)
     if options.scenario is None and not (options.list_methods or options.schema):
-        parser.error("a scenario file is required, e.g. scenarios/urban.yaml")
+        raise ScenarioError("scenario", None, "a YAML file, e.g. scenarios/urban.yaml")
     for name in ("seeds", "workers"):
         value = getattr(options, name)
         if value is not None and value < 1:
-            parser.error(f"--{name} = {value}: allowed: a whole number, at least 1")
+            raise ScenarioError(f"--{name}", value, "a whole number, at least 1")
     return options
 
 
@@ -145,10 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     from analysis.console import Console
 
-    options = command_line(sys.argv[1:] if arguments is None else arguments)
-    console = Console(options.quiet)
+    console = Console()
     sys.path.insert(0, os.getcwd())  # import paths in a scenario are the user's own modules
     try:
+        options = command_line(sys.argv[1:] if arguments is None else arguments)
+        console.quiet = options.quiet
         if options.list_methods:
             return list_methods()
         if options.schema:

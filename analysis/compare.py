@@ -24,6 +24,9 @@ LEVELS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 
 HIGHER, LOWER, NOT_SHOWN = "higher", "lower", "no difference shown"
 
+NEARLY = 0.99
+"""Share of an amount at which it counts as spent: a budget stops a run before the step it cannot pay for."""
+
 RESOLUTION = 1e-9
 """Differences below this are rounding, whatever their interval says."""
 
@@ -64,7 +67,7 @@ def resource_total(experiment: Experiment, curves: Sequence[TrialCurve], resourc
     """The budget where one was set and some trial came that far, otherwise the most any trial spent."""
     reached = max((curve.end(resource) for curve in curves), default=0.0)
     limit = experiment.budget.get(resource)
-    if limit is not None and reached >= limit * (1 - 1e-6):
+    if limit is not None and reached >= NEARLY * limit:
         return Total(limit, "budget")
     return Total(reached, "largest reached")
 
@@ -120,7 +123,7 @@ def _compare_at(
         return np.array([np.nan if c is None else float(c.at(resource, reading)) for c in found])
 
     def ended(method: str) -> int:
-        return sum(c.end(resource) < amount * (1 - 1e-6) for c in curves if c.method == method)
+        return sum(c.end(resource) < NEARLY * amount for c in curves if c.method == method)
 
     flagship = values(experiment.flagship)
     rows: list[dict[str, object]] = []

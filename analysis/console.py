@@ -19,12 +19,12 @@ Show = Callable[[int, str, Any], None]
 class Console:
     """Standard output for people, standard error for errors.
 
-    Args:
+    Attributes:
         quiet: print nothing but errors.
     """
 
-    def __init__(self, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self) -> None:
+        self.quiet = False
         self._rich = RichConsole()
         self._started_s = time.perf_counter()
 
@@ -34,7 +34,7 @@ class Console:
 
     def done(self, report: Path) -> None:
         """Say where the report is."""
-        if not self._quiet:
+        if not self.quiet:
             wall_s = time.perf_counter() - self._started_s
             print(f"report: {report} ({wall_s:.0f} s)")
 
@@ -49,9 +49,9 @@ class Console:
             names: trials that are going to run.
             reused: trials that were found finished.
         """
-        if reused and not self._quiet:
+        if reused and not self.quiet:
             print(f"{reused} trials were finished before and are kept")
-        if self._quiet:
+        if self.quiet:
             yield lambda job, kind, content: None
         elif not self._rich.is_terminal:
             yield lambda job, kind, content: self._plain(names, job, kind, content)

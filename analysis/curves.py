@@ -137,24 +137,18 @@ def round_curves(experiment: Experiment, column: str) -> tuple[TrialCurve, ...]:
     return tuple(curves)
 
 
-def common_grid(curves: Sequence[TrialCurve], resource: str, points: int = 241, log: bool = False) -> Floats:
-    """(points,) amounts every curve can be read at: from zero, or on a log axis from the smallest positive
-    amount of any event, to the most any trial spent.
+def common_grid(curves: Sequence[TrialCurve], resource: str, points: int = 201, least: float = 0.0) -> Floats:
+    """(points,) amounts at which every curve can be read, up to the most any trial spent.
+
+    Args:
+        least: where to begin; evenly spaced from zero, geometrically spaced from a positive amount.
     """
     top = max((curve.end(resource) for curve in curves), default=0.0)
-    if top <= 0:
-        return np.zeros(1)
-    if not log:
-        return np.linspace(0.0, top, points)
-    grid = np.geomspace(smallest_positive(curves, resource), top, points)
-    grid[-1] = top  # geomspace may round below the very event that ends the longest trial
+    if top <= least:
+        return np.full(1, top)
+    grid = np.geomspace(least, top, points) if least > 0 else np.linspace(0.0, top, points)
+    grid[-1] = top  # rounding below it would miss the very event that ends the longest trial
     return grid
-
-
-def smallest_positive(curves: Sequence[TrialCurve], resource: str) -> float:
-    """The least positive amount at which any curve has an event; NaN if there is none."""
-    positive = [curve.spent[resource][curve.spent[resource] > 0] for curve in curves]
-    return min((float(amounts[0]) for amounts in positive if amounts.size), default=float("nan"))
 
 
 def summarise(curves: Sequence[TrialCurve], resource: str, grid: ArrayLike, geometric: bool = False) -> pd.DataFrame:

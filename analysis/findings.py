@@ -66,6 +66,7 @@ def state_findings(
     full = everything[(everything["resource"] == bound.key) & (everything["level"] == 1.0)]
     headline, tone = _headline(experiment, _of(full, BALANCED_ACCURACY), bound)
     points = [
+        _missing(experiment, states),
         _final_score(experiment, states),
         _where_lower(experiment, _of(levels, BALANCED_ACCURACY)),
         _tally(experiment, _of(levels, BALANCED_ACCURACY)),
@@ -81,6 +82,19 @@ def _of(table: pd.DataFrame, measure: Measure) -> pd.DataFrame:
     return table[table["measure"] == measure.name]
 
 
+def _missing(experiment: Experiment, states: Sequence[TrialStates]) -> Finding | None:
+    """Trials that were planned and left no record."""
+    there = {(state.method, state.seed) for state in states}
+    lost = {
+        method.label: [str(seed) for seed in experiment.seeds if (method.key, seed) not in there]
+        for method in experiment.methods
+    }
+    clauses = [f"{label} (seed {listed(seeds)})" for label, seeds in lost.items() if seeds]
+    if not clauses:
+        return None
+    return Finding(f"No record of {listed(clauses)}: every comparison uses the seeds that both methods have.", "bad")
+
+
 def _tone(verdicts: Sequence[str]) -> str:
     if LOWER in verdicts:
         return "bad"
@@ -88,7 +102,8 @@ def _tone(verdicts: Sequence[str]) -> str:
 
 
 def _verdicts(experiment: Experiment, rows: pd.DataFrame) -> str:
-    """ "scores higher than A and B, lower than C; no difference is shown from D"."""
+    """ "scores higher than A and B, but lower than C; no difference is shown from D"."""
+    rows = rows[rows["seeds"] > 0]
     labels: dict[str, list[str]] = {HIGHER: [], LOWER: [], NOT_SHOWN: []}
     for other, verdict in zip(rows["other"], rows["verdict"], strict=True):
         labels[verdict].append(experiment.label(other))
@@ -109,7 +124,7 @@ def _verdicts(experiment: Experiment, rows: pd.DataFrame) -> str:
 
 def _headline(experiment: Experiment, rows: pd.DataFrame, bound: Resource) -> tuple[str, str]:
     name = experiment.label(experiment.flagship)
-    if not experiment.others or rows.empty:
+    if not (rows["seeds"] > 0).any():
         return f"{name} was run alone: there is nothing to compare it with.", "plain"
     amount = bound.text(float(rows["amount"].iloc[0]))
     if rows["total_kind"].iloc[0] == "budget":
@@ -200,7 +215,7 @@ def _to_target(experiment: Experiment, targets: pd.DataFrame, bound: Resource) -
 
 
 def _needed(rows: pd.DataFrame, method: str, bound: Resource) -> str:
-    row = rows.loc[method]
+    row = rows[rows.index == method].to_dict("records")[0]
     got = f"reached in {row['reached']} of {row['seeds']} seeds"
     if row["median"] == float("inf"):
         return f"more {bound.name} than most seeds spent ({got})"
@@ -212,7 +227,7 @@ def _to_optimum(experiment: Experiment, states: Sequence[TrialStates]) -> Findin
     means = reference_means(experiment)
     if "multi-task optimum" not in means.index or experiment.split != "test":
         return None
-    optimum = float(means.loc["multi-task optimum", "balanced_accuracy"])
+    optimum = float(means["balanced_accuracy"]["multi-task optimum"])
     curves = task_curves([s for s in states if s.method == experiment.flagship], BALANCED_ACCURACY)
     final = float(mean_interval([float(curve.value[-1]) for curve in curves]).mean) if curves else float("nan")
     name = experiment.label(experiment.flagship)

@@ -187,10 +187,12 @@ def _read_table(root: Path, name: str) -> pd.DataFrame:
         frame = pd.read_parquet(path)
     except Exception as error:
         raise NotAnExperimentError(root, f"{path.name} cannot be read: {error}") from error
+    if frame.empty and not len(frame.columns):  # a writer that had no row knew no columns either
+        return pd.DataFrame({column: [] for column in columns})
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise NotAnExperimentError(root, f"{path.name} lacks column {missing[0]}")
-    untyped = [c for c in frame.columns if frame[c].dtype == object and c not in _TEXT_COLUMNS]
+    untyped = [c for c in columns if c not in _TEXT_COLUMNS and not pd.api.types.is_numeric_dtype(frame[c].dtype)]
     try:
         return frame.astype(dict.fromkeys(untyped, float))
     except (TypeError, ValueError) as error:

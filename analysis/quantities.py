@@ -65,8 +65,11 @@ def number(value: float) -> str:
 
 
 def signed(value: float, decimals: int = 3) -> str:
-    """A difference with its sign and a true minus, e.g. ``"+0.012"``; a dash for NaN."""
-    return "–" if math.isnan(value) else f"{value:+.{decimals}f}".replace("-", "−")
+    """A difference with its sign and a true minus, e.g. ``"+0.012"``; no sign on a zero, a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    text = f"{value:+.{decimals}f}".replace("-", "−")
+    return text[1:] if float(text[1:]) == 0 else text
 
 
 def score(value: float, decimals: int = 3) -> str:

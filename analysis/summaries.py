@@ -61,9 +61,8 @@ def energy_by_component(experiment: Experiment) -> pd.DataFrame:
         trials = last[last["method"] == method.key]
         if len(trials):
             interval = mean_interval(trials["energy_j"].to_numpy(dtype=float))
-            means = trials[components].fillna(0.0).mean()
-            ends = {"total": interval.mean, "low": interval.low, "high": interval.high}
-            rows[method.key] = {**means.to_dict(), **{name: float(value) for name, value in ends.items()}}
+            means = trials[components].fillna(0.0).mean().tolist()
+            rows[method.key] = [*means, float(interval.mean), float(interval.low), float(interval.high)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=[*components, "total", "low", "high"])
 
 
@@ -96,8 +95,7 @@ def finish_times(experiment: Experiment) -> pd.DataFrame:
     rows = []
     for (method, device), seconds in frame.groupby(["method", "device_class"])["seconds"]:
         quantiles = np.quantile(seconds.to_numpy(dtype=float), FINISH_QUANTILES)
-        row = dict(zip(FINISH_QUANTILES, quantiles, strict=True))
-        rows.append({"method": method, "device_class": device, **row, "updates": len(seconds)})
+        rows.append((method, device, *quantiles, len(seconds)))
     return pd.DataFrame(rows, columns=["method", "device_class", *FINISH_QUANTILES, "updates"])
 
 

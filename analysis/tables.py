@@ -99,7 +99,7 @@ def target_table(experiment: Experiment, targets: pd.DataFrame, target: float) -
             first = mine.iloc[0]
             reached = f"{first['reached']} of {first['seeds']}"
             note = f"{first['censored']} censored" if first["censored"] else ""
-            cells = [_spending(mine.loc[entry.key], entry.key) for entry in RESOURCES]
+            cells = [_spending(mine[mine.index == entry.key].iloc[0], entry.key) for entry in RESOURCES]
             body.append((Cell(method.label), Cell(reached, note), *cells))
     header = ("", "Seeds that reach it", *(entry.axis for entry in RESOURCES))
     return Table(header, tuple(body), f"Balanced accuracy of {score(target)}")
@@ -196,16 +196,24 @@ def network_table(experiment: Experiment) -> Table:
 
 
 def reference_table(experiment: Experiment) -> Table:
-    """Reference optima, mean over seeds."""
+    """Reference optima, mean over seeds; penalties tuned seed by seed are given as a range, and have no common P*."""
     body = []
     for name, row in reference_means(experiment).iterrows():
-        parts = [Cell(number(float(row[column]))) for column in ("lambda1", "lambda2")]
+        mine = experiment.references[experiment.references["reference"] == name]
+        ranges = [(float(mine[column].min()), float(mine[column].max())) for column in ("lambda1", "lambda2")]
+        parts = [Cell(_range(low, high)) for low, high in ranges]
+        tuned = any(low < high for low, high in ranges)
+        primal = Cell("–" if tuned or pd.isna(row["primal"]) else f"{float(row['primal']):.6g}")
         columns = ("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy")
-        primal = Cell("–" if pd.isna(row["primal"]) else f"{float(row['primal']):.6g}")
         metrics = [Cell(score(float(row[column]))) for column in columns]
-        body.append((Cell(str(name).capitalize()), *parts, primal, *metrics, Cell(str(int(row["seeds"])))))
+        label = str(name)[:1].upper() + str(name)[1:]
+        body.append((Cell(label), *parts, primal, *metrics, Cell(str(int(row["seeds"])))))
     header = (
         *("Reference", "λ₁", "λ₂", "Objective P*", "Accuracy", "Balanced accuracy", "AUC"),
         *("Worst task's balanced accuracy", "Seeds"),
     )
     return Table(header, tuple(body), "Computed centrally, test split, mean over seeds")
+
+
+def _range(low: float, high: float) -> str:
+    return number(low) if low == high or pd.isna(low) else f"{number(low)} to {number(high)}"

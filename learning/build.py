@@ -87,9 +87,12 @@ def _path(data: Data) -> str:
 
 
 def _known(arguments: dict[str, Any]) -> dict[str, Any]:
-    for name in arguments:
+    for name, value in arguments.items():
         if name not in _SYNTHETIC:
-            raise ScenarioError(f"data.arguments.{name}", arguments[name], "one of " + ", ".join(_SYNTHETIC))
+            raise ScenarioError(f"data.arguments.{name}", value, "one of " + ", ".join(_SYNTHETIC))
+        whole = isinstance(_SYNTHETIC[name], int)
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
+            raise ScenarioError(f"data.arguments.{name}", value, "a whole number" if whole else "a number")
     return arguments
 
 
@@ -134,6 +137,8 @@ def build_setting(
 def _model(learning: Learning, federation: Federation, loss: Loss, solver: LocalSolver, device: str) -> Model:
     if learning.model == "linear":
         return LinearModel(federation.X.shape[1], solver)
+    if ":" not in learning.model:
+        raise ScenarioError("learning.model", learning.model, "linear, or an import path module:function")
     make = import_object(learning.model, "learning.model")
     return TorchModel(make, federation.X, federation.y, federation.terminal_offsets, loss, device)
 

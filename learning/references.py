@@ -7,7 +7,7 @@ a fixed grid, so that no method is compared with a badly tuned rival.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import inf
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 def references(federation: Federation, loss: Loss, lambda1: float, lambda2: float) -> list[Row]:
-    """Return one row per reference line, scored on the test rows.
+    """Return one row per reference line, scored on the test rows; the tuned ones need validation rows.
 
     Args:
         federation: the data.
@@ -38,6 +38,8 @@ def references(federation: Federation, loss: Loss, lambda1: float, lambda2: floa
     W, primal = _solve(federation, loss, lambda1, lambda2)
     weights = {"lambda1": lambda1, "lambda2": lambda2, "primal": primal}
     rows.append(_row("multi-task optimum", weights, _score(W, federation.test)))
+    if len(federation.validation.y) == 0:
+        return rows
     families = {"multi-task, tuned": LAMBDA2_GRID, "per-task, tuned": (0.0,), "pooled, tuned": (inf,)}
     for name, couplings in families.items():
         rows.append(_tuned(name, federation, loss, couplings))
@@ -49,7 +51,7 @@ def _tuned(name: str, federation: Federation, loss: Loss, couplings: tuple[float
     for lambda1 in LAMBDA1_GRID:
         for lambda2 in couplings:
             W, primal = _solve(federation, loss, lambda1, lambda2)
-            score = float(np.nanmean(_score(W, federation.validation).balanced_accuracy))
+            score = _mean(_score(W, federation.validation).balanced_accuracy)
             if best is None or score > best[0]:
                 best = (score, W, {"lambda1": lambda1, "lambda2": lambda2, "primal": primal})
     assert best is not None
@@ -80,8 +82,14 @@ def _row(name: str, weights: Mapping[str, float], scores: TaskMetrics) -> Row:
         "lambda1": weights.get("lambda1"),
         "lambda2": weights.get("lambda2"),
         "primal": weights.get("primal"),
-        "accuracy": float(np.nanmean(scores.accuracy)),
-        "balanced_accuracy": float(np.nanmean(scores.balanced_accuracy)),
-        "auc": float(np.nanmean(scores.auc)),
-        "worst_balanced_accuracy": float(np.nanmin(scores.balanced_accuracy)),
+        "accuracy": _mean(scores.accuracy),
+        "balanced_accuracy": _mean(scores.balanced_accuracy),
+        "auc": _mean(scores.auc),
+        "worst_balanced_accuracy": float(np.fmin.reduce(scores.balanced_accuracy)),
     }
+
+
+def _mean(values: Array) -> float:
+    """Mean over the tasks that define the measure; NaN if none does."""
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else nan

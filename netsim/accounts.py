@@ -64,7 +64,7 @@ class Account:
             return
         if at < self._armed_for:
             self._armed_for = at
-            Timeout(self.env, at - self.env.now, at).callbacks.append(self._look)  # type: ignore[union-attr]
+            Timeout(self.env, at - self.env.now, at).callbacks.append(self._look)
 
     def _look(self, alarm: Event) -> None:
         if self.met or alarm.value != self._armed_for:

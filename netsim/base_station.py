@@ -35,9 +35,13 @@ class BaseStation:
         self.node = Node("base_station", index)
         self.terminals = terminals
         self.edge_rounds = 0
-        self.downlink_busy_s = 0.0
         radiated_w = float(dbm_to_watt(world.scenario.network.downlink.tx_power_dbm))
         self._radiating_w = world.site_power.transmit_w(radiated_w)
+
+    @property
+    def downlink_airtime_s(self) -> float:
+        """Time it has been broadcasting so far, seconds."""
+        return self.world.site_meter.energy_j(self.index, "transmit") / self._radiating_w
 
     def cloud_round(self, number: int, parcel: Parcel, plan: Plan) -> Generator[Event, Any, Parcel | None]:
         """Receive from the cloud, iterate K times, send to the cloud; None if the run ended on the way."""
@@ -96,7 +100,7 @@ class BaseStation:
         """Return the terminals that are there; wait for the first one if none is."""
         present = [terminal for terminal in self.terminals if terminal.available()]
         while not present:
-            back_s = min(terminal.available_from_s() for terminal in self.terminals)
+            back_s = min((terminal.available_from_s() for terminal in self.terminals), default=inf)
             if back_s == inf:
                 self.world.budget.end(f"no terminal left at bs-{self.index:02d}")
                 raise OutOfBudgetError
@@ -130,5 +134,4 @@ class BaseStation:
         for terminal in audience:
             terminal.receive(False)
             terminal.bytes_down += parcel.bits / 8.0
-        self.downlink_busy_s += airtime_s
         world.traffic.downlink += parcel.bits / 8.0

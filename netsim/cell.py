@@ -4,7 +4,7 @@ One object per cell, never a process per transfer. A discipline is a subclass th
 simultaneous uploads runs:
 
 - :class:`TimeShared` (tdma): turns of equal length over the whole band, r_i = R_i / n. Separable, so all uploads
-  live on one virtual clock and a change costs O(log n).
+  live on one virtual clock and a change costs O(log n), besides telling n transmitters their new share.
 - :class:`BandShared` (ofdma): equal slices with the whole transmit power in each, r_i = (B/n) SE(n snr_i). Not
   separable: a change costs O(n), exactly.
 """
@@ -47,10 +47,15 @@ class Uplink:
 
     def __init__(self, env: Environment, duty: Duty | None = None) -> None:
         self.env = env
-        self.busy_s = 0.0
+        self._busy_s = 0.0
         self._duty = duty or (lambda terminal, share: None)
         self._updated_s = env.now
         self._armed_for = inf
+
+    @property
+    def busy_s(self) -> float:
+        """Time so far with at least one upload on the air, seconds."""
+        return self._busy_s + (self.env.now - self._updated_s if self._count() else 0.0)
 
     def start(self, terminal: int, bits: float) -> Transfer:
         """Begin an upload of ``bits`` > 0 now."""
@@ -75,7 +80,7 @@ class Uplink:
         elapsed = self.env.now - self._updated_s
         self._updated_s = self.env.now
         if elapsed > 0.0 and self._count() > 0:
-            self.busy_s += elapsed
+            self._busy_s += elapsed
             self._elapse(elapsed)
 
     def _arm(self) -> None:
@@ -83,7 +88,7 @@ class Uplink:
         at = self._next_completion()
         if at < self._armed_for:
             self._armed_for = at
-            Timeout(self.env, max(0.0, at - self.env.now), at).callbacks.append(self._look)  # type: ignore[union-attr]
+            Timeout(self.env, max(0.0, at - self.env.now), at).callbacks.append(self._look)
 
     def _look(self, alarm: Event) -> None:
         if alarm.value != self._armed_for:
@@ -236,7 +241,7 @@ class BandShared(Uplink):
 
     def _elapse(self, elapsed_s: float) -> None:
         for transfer, rate in self._active.items():
-            transfer.remaining_bits -= rate * elapsed_s
+            transfer.remaining_bits = max(0.0, transfer.remaining_bits - rate * elapsed_s)
             transfer.airtime_s += elapsed_s
 
     def _next_completion(self) -> float:

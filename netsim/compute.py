@@ -21,7 +21,7 @@ def assign_classes(terminals: Terminals, entity: NDArray[np.int64], streams: Str
     """Draw the device class of every terminal in proportion to the classes' weights."""
     edges = np.cumsum([c.weight for c in terminals.classes])
     drawn = streams.uniform("device class", entity) * edges[-1]
-    return [terminals.classes[i] for i in np.searchsorted(edges, drawn, side="right")]
+    return [terminals.classes[i] for i in np.searchsorted(edges[:-1], drawn, side="right")]
 
 
 def slowdown_factor(law: Slowdown, u: float) -> float:

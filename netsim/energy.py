@@ -29,7 +29,7 @@ class _Integral:
     def change(self, difference_w: float, now_s: float) -> None:
         self.energy_j += self.power_w * (now_s - self.since_s)
         self.since_s = now_s
-        self.power_w += difference_w
+        self.power_w = max(0.0, self.power_w + difference_w)  # rounding below 0 would give energy back
 
     def at(self, now_s: float) -> float:
         return self.energy_j + self.power_w * (now_s - self.since_s)
@@ -67,7 +67,7 @@ class Meter:
         cell.change(difference_w, now)
         cell.power_w = power_w  # not the rounded sum: off is exactly 0
         self._sums[component].change(difference_w, now)
-        self.total.set_rate(self.total.rate + difference_w)
+        self.total.set_rate(max(0.0, self.total.rate + difference_w))
         for account in self._accounts.get(node, ()):
             account.set_rate(account.rate + difference_w)
 

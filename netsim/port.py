@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 
-class Node(NamedTuple):
+@dataclass(frozen=True)
+class Node:
     """A place in the hierarchy: tier ``"cloud"``, ``"base_station"`` or ``"terminal"``, and index in its tier."""
 
     tier: str

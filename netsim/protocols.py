@@ -55,4 +55,4 @@ def isolated(world: World, method: Method, terminals: list[LoneTerminal], record
 
     if plan is not None:
         yield AllOf(world.env, [terminal.work_alone(plan, on_chunk) for terminal in terminals])
-    world.budget.end("plan complete")
+    world.budget.end("plan complete" if any(terminal.alive for terminal in terminals) else "no terminal left")

@@ -106,7 +106,8 @@ def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectra
     if network.propagation.fading == "rayleigh":
         return obstructed, obstructed
     k_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
-    return obstructed, ErgodicSpectralEfficiency(link, Rician(float(db_to_linear(k_db))))
+    assert k_db is not None  # every urban environment has lines of sight
+    return obstructed, ErgodicSpectralEfficiency(link, Rician(db_to_linear(k_db)))
 
 
 def _link(link: LinkAdaptation) -> McsEnvelope | ShannonGap:

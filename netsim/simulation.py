@@ -14,6 +14,7 @@ from netsim.port import Method
 from netsim.protocols import hierarchical, isolated
 from netsim.recorder import Recorder, Row
 from netsim.terminal import Terminal
+from netsim.trace import trace_events
 from netsim.world import World, limit_terminal_energy
 
 Table = list[dict[str, Any]]
@@ -26,7 +27,8 @@ class Result:
     Attributes:
         ended_by: which budget or other condition ended the run.
         totals: state at the end: time_s, energy_j, bytes, cost, ...
-        rounds, tasks, participation, terminals, base_stations: tables; see the README for their columns.
+        rounds, tasks, participation, terminals, base_stations: tables; docs/records.md lists their columns.
+        trace: timeline of all assignments, Trace Event Format.
     """
 
     ended_by: str
@@ -36,6 +38,7 @@ class Result:
     participation: Table
     terminals: Table
     base_stations: Table
+    trace: dict[str, Any]
 
 
 def simulate(
@@ -80,6 +83,7 @@ def simulate(
         ],
         terminals=_terminal_table(world, terminals, recorder),
         base_stations=_station_table(world, stations, task_names),
+        trace=trace_events(recorder.participation),
     )
 
 
@@ -135,7 +139,7 @@ def _station_table(world: World, stations: list[BaseStation], task_names: list[s
             "energy_transmit_j": world.site_meter.energy_j(station.index, "transmit"),
             "energy_static_j": world.site_meter.energy_j(station.index, "static"),
             "uplink_airtime_s": world.uplinks[station.index].busy_s,
-            "downlink_airtime_s": station.downlink_busy_s,
+            "downlink_airtime_s": station.downlink_airtime_s,
             "edge_rounds": station.edge_rounds,
         }
         for station in stations

@@ -71,7 +71,8 @@ class Terminal:
         self.site = int(world.deployment.serving[index])
         self.device = world.devices[index]
         self.entity = int(world.deployment.entity[index])
-        self.alive = bool(world.radio.reachable[index])
+        self.alive = True
+        self.covered = bool(world.radio.reachable[index])
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
         self._compute_w = processor_w(self.device.switched_capacitance, self.device.cpu_hz)
@@ -79,7 +80,7 @@ class Terminal:
         self._working = False
         if self.device.battery_j is not None:
             world.terminal_meter.watch(index, self.device.battery_j, self._die)
-        self._power("idle", self.device.idle_power_w)
+        self.env.process(self._idle())
 
     def start(self) -> None:
         """Begin to wait for assignments."""
@@ -90,19 +91,14 @@ class Terminal:
 
     def available(self) -> bool:
         """Whether it can be scheduled now."""
-        now = self.env.now
-        return self.alive and not self._working and self.world.presences[self.index].on_until_s(now) > now
+        return not self._working and self.available_from_s() <= self.env.now
 
     def available_from_s(self) -> float:
         """Earliest time at which it can be scheduled; infinity if never again."""
-        return self.world.presences[self.index].back_at_s(self.env.now) if self.alive else inf
+        return self.world.presences[self.index].back_at_s(self.env.now) if self.alive and self.covered else inf
 
     def assign(self, assignment: Assignment) -> None:
         """Hand over work; it starts at this instant, unless the battery died while the model was received."""
-        if not self.alive:
-            assignment.gathering.lose(self.index)
-            return
-        self._working = True
         self._inbox.succeed(assignment)
 
     def receive(self, active: bool) -> None:
@@ -124,21 +120,35 @@ class Terminal:
         for component in ("compute", "receive", "idle"):
             self._power(component, 0.0)
 
+    def _idle(self) -> Steps:
+        """Draw idle power whenever the terminal is on."""
+        presence = self.world.presences[self.index]
+        while self.alive:
+            now = self.env.now
+            on_until_s = presence.on_until_s(now)
+            self._power("idle", self.device.idle_power_w if on_until_s > now else 0.0)
+            changes_s = max(on_until_s, presence.back_at_s(now))
+            if changes_s == inf:
+                return
+            yield self.env.timeout(changes_s - now)
+
     def _live(self) -> Steps:
         while True:
             assignment: Assignment = yield self._inbox
             self._inbox = self.env.event()
+            self._working = True
             row = Participation(
                 self.site, assignment.cloud_round, assignment.edge_round, self.index, "dropped", self.env.now
             )
             try:
-                yield from self._work(assignment, row)
+                if self.alive:
+                    yield from self._work(assignment, row)
             except Interrupt as interrupt:
-                row.outcome = interrupt.cause
+                row.outcome = str(interrupt.cause)
             except OutOfBudgetError:
-                row.outcome = "dropped"
                 return
-            self._working = False
+            finally:
+                self._working = False
             self.log.append(row)
             if row.outcome != "merged":
                 assignment.gathering.lose(self.index)
@@ -147,15 +157,13 @@ class Terminal:
         update, effort = self.method.train(self.index, assignment.parcel, assignment.plan)
         self._pay_for(effort)
         leaves_s, compute_s = self._fate(assignment.edge_round, effort.samples)
-        row.compute_s = compute_s
-        yield from self._compute(compute_s, leaves_s)
-        if self.env.now >= leaves_s:
+        if not (yield from self._compute(compute_s, leaves_s, row)):
             return
-        arrived = yield from self._upload(update, leaves_s, row)
-        if arrived:
-            row.outcome = "merged" if assignment.gathering.open else "late"
-            row.finish_s = self.env.now
-            assignment.gathering.arrive(self.index, update)
+        if not (yield from self._upload(update, leaves_s, row)):
+            return
+        row.outcome = "merged" if assignment.gathering.open else "late"
+        row.finish_s = self.env.now
+        assignment.gathering.arrive(self.index, update)
 
     def _pay_for(self, effort: Effort) -> None:
         cost = effort.iterations * self.world.scenario.budget.cost_per_local_iteration
@@ -174,21 +182,33 @@ class Terminal:
                 leaves_s = min(leaves_s, self.env.now + float(when) * compute_s)
         return leaves_s, compute_s
 
-    def _compute(self, compute_s: float, leaves_s: float) -> Steps:
+    def _compute(self, compute_s: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
+        """Compute; False if the terminal left first."""
+        started_s = self.env.now
+        stays_s = max(0.0, leaves_s - started_s)
         self._power("compute", self._compute_w)
         try:
-            yield self.env.timeout(max(0.0, min(compute_s, leaves_s - self.env.now)))
+            yield self.env.timeout(min(compute_s, stays_s))
         finally:
             self._power("compute", 0.0)
+            row.compute_s = self.env.now - started_s
+        return compute_s < stays_s  # not from the clock, which may have rounded to before leaves_s
 
     def _upload(self, update: Parcel, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
-        """Send the update; False if the terminal left first. Bytes are paid before, what was not sent is refunded."""
-        world, started_s = self.world, self.env.now
-        yield self.env.timeout(world.scenario.network.uplink.access_delay_s)
+        """Ask for access and send the update; False if the terminal left first."""
+        started_s = self.env.now
+        try:
+            yield self.env.timeout(self.world.scenario.network.uplink.access_delay_s)
+            return self.env.now < leaves_s and (yield from self._transmit(update, leaves_s))
+        finally:
+            row.upload_s = self.env.now - started_s
+
+    def _transmit(self, update: Parcel, leaves_s: float) -> Generator[Event, Any, bool]:
+        """Be on the air; False if the terminal left first. Bytes are paid before, what was not sent is refunded."""
+        world = self.world
         if not world.budget.pay("bytes", update.bits / 8.0):
             raise OutOfBudgetError
         transfer = world.uplinks[self.site].start(self.index, update.bits)
-        unsent_bits = 0.0
         try:
             if leaves_s < inf:
                 yield transfer.done | self.env.timeout(max(0.0, leaves_s - self.env.now))
@@ -200,5 +220,4 @@ class Terminal:
             world.budget.refund("bytes", unsent_bits / 8.0)
             world.traffic.uplink += sent_bytes
             self.bytes_up += sent_bytes
-        row.upload_s = self.env.now - started_s
-        return unsent_bits == 0.0
+        return transfer.done.triggered

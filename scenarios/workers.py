@@ -66,9 +66,11 @@ def run_jobs(work: Work, jobs: Sequence[Any], workers: int, preload: Sequence[st
                         idle.append((process, ready))
                 yield message
     finally:
-        for process, pipe in [*idle, *((process, pipe) for pipe, (process, _) in running.items())]:
-            pipe.close()
+        for process, pipe in idle:
+            pipe.close()  # it leaves by itself
+        for process, _ in running.values():
             process.terminate()
+        for process in [*(process for process, _ in idle), *(process for process, _ in running.values())]:
             process.join()
 
 
@@ -90,8 +92,12 @@ def _receive(pipe: Connection, job: int, process: BaseProcess) -> Message:
 
 
 def _serve(work: Work, pipe: Connection) -> None:
-    """Do jobs until the other end closes. The keyboard's interrupt is for the parent, which then ends us."""
+    """Do jobs until the other end closes. The keyboard's interrupt is for the parent, which then ends us.
+
+    Ended, we leave through the exit, so that a half-written folder is removed on the way.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     while True:
         try:
             job, description = pipe.recv()

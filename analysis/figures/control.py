@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from analysis.figures.style import COLUMN_IN, Look, legend_above, looks, method_handles, styled
 from analysis.intervals import mean_interval
 from analysis.load import Experiment
+from analysis.quantities import number
 
 _CHOICES = (("local_iterations", "Local iterations H"), ("bs_iterations", "Edge rounds K"))
 
@@ -32,7 +33,7 @@ def draw_control(experiment: Experiment) -> Figure:
 
     Methods often share a constant, so the first are drawn widest and the last narrowest: none hides another.
     """
-    figure = Figure(figsize=(COLUMN_IN, 3.4))
+    figure = Figure(figsize=(COLUMN_IN, 3.0))
     panels = figure.subplots(2, 1, sharex=True)
     entries = looks(experiment)
     shown: set[str] = set()
@@ -45,7 +46,7 @@ def draw_control(experiment: Experiment) -> Figure:
         means = table["mean"].to_numpy(dtype=float)
         if means.size and means.min() > 0 and means.max() > 20 * means.min():
             axes.set_yscale("log")
-            axes.yaxis.set_major_formatter(ScalarFormatter())
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
             axes.yaxis.set_minor_formatter(NullFormatter())
         elif means.size:
             axes.set_ylim(0, means.max() * 1.12 + 0.5)
@@ -53,7 +54,7 @@ def draw_control(experiment: Experiment) -> Figure:
         axes.set_ylabel(label)
     panels[-1].set_xlabel("Cloud round")
     panels[-1].xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    legend_above(figure, 3, method_handles(experiment, shown))
+    legend_above(figure, method_handles(experiment, shown))
     return figure
 
 

@@ -43,7 +43,7 @@ def draw_convergence(experiment: Experiment) -> Figure:
     above = suboptimality_curves(experiment)
     if above:
         rows["Objective − optimum"] = above
-    figure = Figure(figsize=(PAGE_IN, 0.65 + 1.95 * len(rows)))
+    figure = Figure(figsize=(PAGE_IN, 0.45 + 1.95 * len(rows)))
     panels = figure.subplots(len(rows), 2, squeeze=False, sharey="row", sharex="col")
     shown: set[str] = set()
     for line, (name, curves) in zip(panels, rows.items(), strict=True):
@@ -57,7 +57,7 @@ def draw_convergence(experiment: Experiment) -> Figure:
             shown |= set(summary["method"])
             _log_values(axes, summary)
         line[0].set_ylabel(name)
-    legend_above(figure, 6, method_handles(experiment, shown))
+    legend_above(figure, method_handles(experiment, shown))
     return figure
 
 

@@ -31,7 +31,7 @@ COMPONENT_COLOURS: Mapping[str, str] = {
 def draw_energy(experiment: Experiment) -> Figure:
     """Final energy by component, mean over seeds: joules with the 95 % interval of the total, and shares."""
     table = energy_by_component(experiment)
-    figure = Figure(figsize=(PAGE_IN, 0.95 + 0.3 * len(table)))
+    figure = Figure(figsize=(PAGE_IN, 0.5 + 0.3 * len(table)))
     amounts, shares = figure.subplots(1, 2, sharey=True, width_ratios=(1.35, 1.0))
     size, symbol = ENERGY.unit(float(table["total"].max()) if len(table) else 0.0)
     rows = np.arange(len(table))
@@ -67,5 +67,5 @@ def draw_energy(experiment: Experiment) -> Figure:
     handles: list[Artist] = [
         Patch(facecolor=COMPONENT_COLOURS[name], label=ENERGY_COMPONENTS[name], edgecolor="white") for name in used
     ]
-    legend_above(figure, 4, handles)
+    legend_above(figure, handles)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
@@ -15,40 +15,37 @@ from analysis.load import Experiment
 from analysis.quantities import Resource
 from analysis.summaries import reference_means
 
-REFERENCE_DASHES: Mapping[str, tuple[float, ...]] = {
-    "multi-task optimum": (5, 1.5),
-    "per-task optimum": (5, 1.5, 1, 1.5),
-    "pooled optimum": (2.5, 1.5),
-    "majority class": (0.8, 1.2),
-}
+DASHES = ((), (6, 1.5), (5, 1.2, 1, 1.2), (2.5, 1.2), (2.5, 1, 1, 1, 1, 1), (0.8, 1.2))
+"""Line patterns of reference levels, highest level first."""
 
 
 @styled
 def draw_learning(experiment: Experiment, measure: Measure, resource: Resource) -> Figure:
     """Mean of a measure over seeds against a resource, with 95 % bands and the reference levels."""
-    figure = Figure(figsize=(COLUMN_IN, 2.85))
+    figure = Figure(figsize=(COLUMN_IN, 2.3))
     axes = figure.add_subplot()
     curves = task_curves(trial_states(experiment), measure)
     summary = draw_step_curves(axes, curves, span_of(curves, resource), looks(experiment), experiment.flagship)
     levels = reference_levels(experiment, measure)
     references: list[Artist] = []
-    for name, level in levels.items():
-        dashes = (0, REFERENCE_DASHES.get(name, (3, 1, 1, 1)))
+    for place, (name, level) in enumerate(levels.items()):
+        dashes = (0, DASHES[place % len(DASHES)])
         axes.axhline(level, color=INK, linewidth=0.8, linestyle=dashes, zorder=1.5)
         references.append(Line2D([], [], color=INK, linewidth=0.8, linestyle=dashes, label=name))
     frame_values(axes, summary, list(levels.values()))
     axes.set_ylabel(f"{measure.name} ({experiment.split})")
-    legend_above(figure, 3, method_handles(experiment, summary["method"]), references)
+    legend_above(figure, method_handles(experiment, summary["method"]), references)
     return figure
 
 
 def reference_levels(experiment: Experiment, measure: Measure) -> dict[str, float]:
-    """Mean reference values of a measure, by reference name, without those that have none."""
+    """Mean reference values of a measure, by reference name, highest first, without those that have none."""
     column = "worst_balanced_accuracy" if measure.aggregate == "worst" else measure.metric
     means = reference_means(experiment)
     if experiment.split != "test" or column not in means:  # references are computed on the test split
         return {}
-    return {str(name): float(value) for name, value in means[column].dropna().items()}
+    levels = means[column].dropna().sort_values(ascending=False, kind="stable")
+    return {str(name): float(value) for name, value in levels.items()}
 
 
 def accuracy_against(resource: Resource) -> Callable[[Experiment], Figure]:

@@ -45,7 +45,16 @@ def draw_network_map(experiment: Experiment) -> Figure:
             marker=marker, s=float(np.clip(2600 / max(len(terminals), 1), 5, 20)), edgecolors="white",
             linewidths=0.3, zorder=3, rasterized=len(terminals) > MOST_VECTOR_POINTS, plotnonfinite=True,
         )  # fmt: skip
-    axes.scatter(*(sites / size).T, marker="^", s=float(np.clip(400 / len(sites), 12, 34)), color=INK, edgecolors="white", linewidths=0.7, zorder=4)
+    axes.scatter(
+        sites[:, 0] / size,
+        sites[:, 1] / size,
+        marker="^",
+        s=float(np.clip(400 / len(sites), 12, 34)),
+        color=INK,
+        edgecolors="white",
+        linewidths=0.7,
+        zorder=4,
+    )
     _name_sites(axes, stations, size)
     axes.set_aspect("equal")
     axes.grid(visible=False)
@@ -56,7 +65,7 @@ def draw_network_map(experiment: Experiment) -> Figure:
         ScalarMappable(scale, palette), ax=axes, orientation="vertical", shrink=0.8, aspect=30, pad=0.015
     )
     bar.set_label("Uplink SNR (dB)")
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     _explain(figure)
     return figure
 
@@ -87,7 +96,7 @@ def _reach(terminals: pd.DataFrame, sites: np.ndarray) -> float:
 def _height(outlines: list[np.ndarray]) -> float:
     """Inches that leave no empty stripes around a map of this shape."""
     span = np.ptp(np.concatenate(outlines), axis=0)
-    return 0.75 + 2.3 * float(np.clip(span[1] / max(span[0], 1e-9), 0.35, 2.0))
+    return 0.5 + 2.3 * float(np.clip(span[1] / max(span[0], 1e-9), 0.35, 2.0))
 
 
 def _unit(terminals: pd.DataFrame, stations: pd.DataFrame) -> tuple[float, str]:
@@ -97,21 +106,19 @@ def _unit(terminals: pd.DataFrame, stations: pd.DataFrame) -> tuple[float, str]:
 
 
 def _name_sites(axes: Axes, stations: pd.DataFrame, size: float) -> None:
-    """Names beside the sites while there are few enough to read them."""
+    """Names beside the sites, beneath the terminals, while there are few enough to read them."""
     if len(stations) > 25:
         return
     for name, x, y in zip(stations["base_station"], stations["x_m"], stations["y_m"], strict=True):
-        text = axes.annotate(
+        axes.annotate(
             str(name), (x / size, y / size), (0, -7.5), textcoords="offset points", ha="center", va="center",
-            fontsize=5.5, color=INK, zorder=5,
+            fontsize=5.0, color=FAINT, zorder=2,
         )  # fmt: skip
-        text.set_bbox({"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.6})
 
 
 def _explain(figure: Figure) -> None:
     legend_above(
         figure,
-        3,
         [
             Line2D([], [], linestyle="", marker="^", color=INK, markersize=5, label="site"),
             *(

@@ -31,7 +31,7 @@ ROUND_TIME = Resource("seconds", "round time", "Start of round to arrival", ((1e
 def draw_outcomes(experiment: Experiment) -> Figure:
     """Share of invited terminals that were merged, late, dropped or unavailable, by method."""
     counts = outcome_counts(experiment)
-    figure = Figure(figsize=(COLUMN_IN, 0.9 + 0.3 * max(len(counts), 1)))
+    figure = Figure(figsize=(COLUMN_IN, 0.5 + 0.3 * max(len(counts), 1)))
     axes = figure.add_subplot()
     shares = counts.div(counts.sum(axis=1), axis=0)
     rows, left = np.arange(len(shares)), np.zeros(len(shares))
@@ -39,7 +39,7 @@ def draw_outcomes(experiment: Experiment) -> Figure:
         share = shares[outcome].to_numpy(dtype=float)
         colour = OUTCOME_COLOURS[outcome]
         axes.barh(rows, share, left=left, height=0.68, color=colour, edgecolor="white", linewidth=0.4)
-        for row in np.flatnonzero(share >= 0.09):
+        for row in map(int, np.flatnonzero(share >= 0.09)):
             middle = left[row] + share[row] / 2
             ink = _INK_ON.get(outcome, "#22262b")
             axes.text(middle, row, f"{100 * share[row]:.0f} %", ha="center", va="center", color=ink, fontsize=6.5)
@@ -52,7 +52,7 @@ def draw_outcomes(experiment: Experiment) -> Figure:
     axes.set_xlabel("Share of invited terminals")
     axes.xaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
     handles: list[Artist] = [Patch(facecolor=OUTCOME_COLOURS[name], label=name) for name in OUTCOMES]
-    legend_above(figure, 4, handles)
+    legend_above(figure, handles)
     return figure
 
 
@@ -63,7 +63,7 @@ def draw_finish_times(experiment: Experiment) -> Figure:
     medians = table.groupby("device_class")[0.5].median().sort_values(ascending=False)
     entries = {key: look for key, look in looks(experiment).items() if key in set(table["method"])}
     lane = 0.8 / max(len(entries), 1)
-    height = 0.95 + max(len(medians), 1) * max(0.16 + 0.09 * len(entries), 0.3)
+    height = 0.5 + max(len(medians), 1) * max(0.16 + 0.09 * len(entries), 0.3)
     figure = Figure(figsize=(COLUMN_IN, height))
     axes = figure.add_subplot()
     far, near = FINISH_QUANTILES[-1], FINISH_QUANTILES[0]
@@ -82,5 +82,5 @@ def draw_finish_times(experiment: Experiment) -> Figure:
     axes.set_ylim(-0.55, len(medians) - 0.45)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y", visible=False)
-    legend_above(figure, 3, method_handles(experiment, entries))
+    legend_above(figure, method_handles(experiment, entries))
     return figure

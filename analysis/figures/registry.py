@@ -58,8 +58,8 @@ def _has_control(experiment: Experiment) -> bool:
 
 
 _HOW = (
-    "Mean over seeds of the last known value, with a 95 % t interval; a marker shows where a method's last trial"
-    " ended and a dotted line where its value only holds."
+    "Mean over seeds of the last known value, with a 95 % t interval from three seeds on; a marker shows where a"
+    " method's last trial ended and a dotted line where its value only holds."
 )
 
 
@@ -110,7 +110,8 @@ def _remaining() -> tuple[Exhibit, ...]:
         Exhibit(
             "outcomes",
             "participation",
-            "What became of the terminals a base station invited to an edge round, all seeds together.",
+            "What became of the terminals invited to an edge round, all seeds together. Methods that invite nobody have"
+            " no bar.",
             draw_outcomes,
             lambda experiment: not experiment.participation.empty,
         ),
@@ -118,7 +119,7 @@ def _remaining() -> tuple[Exhibit, ...]:
             "finish_times",
             "participation",
             "Time from the start of an edge round to the arrival of an update, by class of device: median (marker),"
-            " middle half (thick) and 5-95 % (thin). Updates that never arrived are not included.",
+            " middle half (thick) and 5–95 % (thin). Updates that never arrived are not included.",
             draw_finish_times,
             lambda experiment: bool(experiment.participation["finish_s"].notna().any()),
         ),
@@ -134,7 +135,7 @@ def _remaining() -> tuple[Exhibit, ...]:
             "convergence",
             "Joint duality gap at cloud rounds (an upper bound on the distance to the optimum, for methods with"
             " dual variables) and, where the optimum was computed, the training objective above it. Geometric means"
-            " over seeds with 95 % intervals of the logarithm.",
+            " over seeds with 95 % intervals of the logarithm from three seeds on.",
             draw_convergence,
             _has_gap,
             wide=True,

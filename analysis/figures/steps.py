@@ -11,12 +11,15 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from analysis.curves import TrialCurve, summarise
+from analysis.curves import TrialCurve, common_grid, summarise
 from analysis.figures.style import Look
 from analysis.quantities import Resource, number
 
 POINTS = 201
 """Places at which a curve is read: more than a column of print can resolve."""
+
+BAND_SEEDS = 3
+"""With two seeds a 95 % interval is 12.7 standard errors to each side: a band would hide everything and say nothing."""
 
 EARLY = 0.03
 """A method that makes half of its way within this share of the axis needs a logarithmic one to be seen."""
@@ -98,9 +101,9 @@ def draw_step_curves(
         method: max(c.end(key) for c in curves if c.method == method)
         for method in dict.fromkeys(c.method for c in curves)
     }
-    grid = np.geomspace(span.least, span.top, POINTS) if span.log else np.linspace(0.0, span.top, POINTS)
+    grid = common_grid(curves, key, POINTS, span.least)
     # The ends join the grid so that a line stops exactly where its last trial did.
-    grid = np.unique([*grid[:-1], span.top, *(end for end in ends.values() if end >= span.least)])
+    grid = np.unique([*grid, span.top, *(end for end in ends.values() if end >= span.least)])
     summary = summarise(curves, key, grid, geometric)
     for rank, method in enumerate(reversed(looks)):  # the flagship is drawn last, on top
         rows = summary[summary["method"] == method]
@@ -115,8 +118,9 @@ def _draw_one(axes: Axes, rows: pd.DataFrame, size: float, end: float, look: Loo
     x, mean = rows["x"].to_numpy() / size, rows["mean"].to_numpy()
     low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
     z = 3 + 0.1 * rank
-    if not np.isnan(low).all():
-        axes.fill_between(x, low, high, step="post", color=look.colour, alpha=0.14, linewidth=0, zorder=2)
+    if rows["seeds"].max() >= BAND_SEEDS:
+        alpha = 0.18 if bold else 0.11
+        axes.fill_between(x, low, high, step="post", color=look.colour, alpha=alpha, linewidth=0, zorder=2)
     running = rows["x"].to_numpy() <= end
     width = 2.0 if bold else 1.3
     axes.plot(x[running], mean[running], drawstyle="steps-post", color=look.colour, linewidth=width, zorder=z)
@@ -136,7 +140,8 @@ def frame_values(axes: Axes, summary: pd.DataFrame, extra: Sequence[float] = ())
         return
     low, high = values.min(), values.max()
     span = max(high - low, 0.02)
-    bands = summary[["low", "high"]].to_numpy(dtype=float).clip(low - 0.25 * span, high + 0.25 * span)
+    drawn = summary[summary["seeds"] >= BAND_SEEDS]
+    bands = drawn[["low", "high"]].to_numpy(dtype=float).clip(low - 0.25 * span, high + 0.25 * span)
     bands = bands[np.isfinite(bands)]
     low, high = min(low, *bands, high), max(high, *bands, low)
     axes.set_ylim(max(0.0, low - 0.06 * span), min(1.0, high + 0.06 * span))

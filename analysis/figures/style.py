@@ -1,4 +1,4 @@
-"""How every figure looks: one type size, one colour and marker per method, colours that colour-blind readers tell apart.
+"""How every figure looks: one type size, one colour and one marker per method, told apart by the colour-blind too.
 
 Colours are seaborn's "colorblind" palette (after Wong, Nature Methods 8, 2011), without its yellow, which
 disappears on white paper.
@@ -7,7 +7,7 @@ disappears on white paper.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -18,6 +18,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.textpath import TextToPath
 
 from analysis.load import Experiment
 
@@ -28,6 +29,10 @@ PAGE_IN = 7.2
 
 INK, FAINT, HAIRLINE = "#22262b", "#6b737c", "#dfe3e8"
 
+LEGEND_ROW_IN = 0.155
+"""Height of a row of a legend, inches."""
+
+_GAPS = ("handlelength", "handletextpad", "columnspacing")
 _PALETTE_ORDER = (0, 3, 2, 4, 1, 9, 5, 7, 6)
 _MARKERS = ("o", "s", "^", "D", "v", "<", ">", "p", "h")
 _FONTS = ("Liberation Sans", "Arial", "Helvetica", "DejaVu Sans")
@@ -63,7 +68,7 @@ def _font() -> str:
     return next((name for name in _FONTS if name in installed), "sans-serif")
 
 
-def settings() -> dict[str, Any]:
+def settings() -> dict[Any, Any]:
     """Matplotlib settings of this room; valid within `matplotlib.rc_context`."""
     font = _font()
     return {
@@ -131,18 +136,36 @@ def method_handles(experiment: Experiment, keys: Iterable[str]) -> list[Artist]:
     ]  # fmt: skip
 
 
-def legend_above(figure: Figure, columns: int, *groups: list[Artist]) -> None:
-    """A frameless legend over the axes, where it can cover nothing; read by rows, each group from a new row."""
-    filled = [group for group in groups if group]
-    if not filled:
+def legend_above(figure: Figure, *groups: list[Artist]) -> None:
+    """Makes room above the axes and fills it with legend rows, where they can cover nothing.
+
+    Each group begins a row and is broken into more like a line of text; the figure grows by their height.
+    """
+    rows = [row for group in groups for row in _broken(group, 0.96 * 72.0 * figure.get_figwidth())]
+    if not rows:
         return
-    columns = min(columns, max(len(group) for group in filled))
-    blank = Line2D([], [], linestyle="", label=" ")
-    cells: list[Artist] = []
-    for group in filled:
-        cells += [*group, *[blank] * (-len(group) % columns)]
-    by_column = [cell for column in range(columns) for cell in cells[column::columns]]
-    figure.legend(handles=by_column, loc="outside upper left", ncols=columns)
+    room = LEGEND_ROW_IN * len(rows) + 0.06
+    height = figure.get_figheight() + room
+    figure.set_figheight(height)
+    for place, row in enumerate(rows):
+        corner = (0.0, 1.0 - (0.02 + LEGEND_ROW_IN * place) / height)
+        figure.legend(handles=row, loc="upper left", bbox_to_anchor=corner, ncols=len(row), borderpad=0.2)
+    figure.set_layout_engine("constrained", h_pad=0.03, w_pad=0.03, rect=(0.0, 0.0, 1.0, 1.0 - room / height))
+
+
+def _broken(group: list[Artist], width_pt: float) -> list[list[Artist]]:
+    """The entries of a group in as few rows as fit into a width, filled evenly."""
+    size = float(mpl.rcParams["legend.fontsize"])
+    font = font_manager.FontProperties(size=size)
+    rc: Mapping[Any, Any] = mpl.rcParams
+    beside = size * float(sum(rc[f"legend.{gap}"] for gap in _GAPS))
+    widths = [TextToPath().get_text_width_height_descent(str(e.get_label()), font, False)[0] + beside for e in group]
+    for count in range(1, len(group) + 1):
+        length = -(-len(group) // count)
+        starts = range(0, len(group), length)
+        if length == 1 or all(sum(widths[start : start + length]) <= width_pt for start in starts):
+            return [group[start : start + length] for start in starts]
+    return []
 
 
 def say_nothing_recorded(axes: Axes, what: str) -> None:

@@ -26,7 +26,7 @@ def draw_tasks(experiment: Experiment) -> Figure:
     key = experiment.flagship if experiment.flagship in shown else shown.columns[0]
     shown = shown.sort_values(key, kind="stable", na_position="first")
     spacing = 0.2 if len(shown) <= 20 else 0.145
-    figure = Figure(figsize=(COLUMN_IN, 0.95 + spacing * max(len(shown), 4)))
+    figure = Figure(figsize=(COLUMN_IN, 0.5 + spacing * max(len(shown), 4)))
     axes = figure.add_subplot()
     rows = np.arange(len(shown))
     for row in rows[::2]:
@@ -51,7 +51,7 @@ def draw_tasks(experiment: Experiment) -> Figure:
     hidden = len(table) - len(shown)
     note = f" ({len(shown)} lowest of {len(table)} tasks)" if hidden else ""
     axes.set_xlabel(f"Balanced accuracy ({experiment.split}){note}")
-    legend_above(figure, 3, method_handles(experiment, shown.columns))
+    legend_above(figure, method_handles(experiment, shown.columns))
     return figure
 
 
@@ -63,4 +63,4 @@ def _short(task: object, length: int = 18) -> str:
 def worst_task(table: pd.DataFrame, method: str) -> str | None:
     """Name of the task with the lowest mean of a method in a `final_by_task` table; None where it has none."""
     rows = table[(table["method"] == method) & table["mean"].notna()]
-    return None if rows.empty else str(rows.loc[rows["mean"].idxmin(), "task"])
+    return None if rows.empty else str(rows.sort_values("mean", kind="stable")["task"].iloc[0])

@@ -12,8 +12,9 @@ that is x = -(1 + kappa) - W_{-1}(-e^{-(1 + kappa)}) with the lower branch of La
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from math import exp, floor, log1p
+from math import expm1, floor, log1p
 
 from learning.control.observation import Observation, Price
 from learning.parcels import Plan
@@ -37,7 +38,7 @@ def optimal_local_iterations(contraction: float, price: Price) -> float:
     # Newton on f(x) = e^x - 1 - kappa - x, convex, from the right of its positive root: monotone, no overflow.
     x = log1p(kappa) + 1.0
     for _ in range(100):
-        step = (exp(x) - 1.0 - kappa - x) / (exp(x) - 1.0)
+        step = (expm1(x) - x - kappa) / expm1(x)
         x -= step
         if abs(step) <= 1e-14 * x:
             break
@@ -59,7 +60,10 @@ def affordable_local_iterations(budget: float, price: Price, K: int) -> int:
 
 @dataclass(frozen=True)
 class ClosedFormControl:
-    """Plans every cloud round anew from what is left, for the resource that will run out first.
+    """Plans every cloud round anew from what is left of all resources.
+
+    Of the numbers H* that suit one resource each, it takes the one with which all resources together allow the
+    greatest progress K (1 - e^(-q H)).
 
     Args:
         cloud_rounds: T, cloud rounds the budget is spread over; fewer if it does not pay for that many.
@@ -76,20 +80,34 @@ class ClosedFormControl:
     def plan(self, observation: Observation, contraction: float | None) -> Plan | None:
         """Return K and H for the next cloud round, or None when nothing more is affordable."""
         rounds_left = self.cloud_rounds - observation.cloud_round
-        known = {name: observation.prices[name] for name in observation.remaining if name in observation.prices}
-        if rounds_left < 1 or not known:
-            return None if rounds_left < 1 else Plan(self._first_guess(), 1)
-        q = contraction or self.first_contraction
-        best = {name: self._local_iterations(q, price) for name, price in known.items()}
-        left = observation.remaining
-        binding = min(known, key=lambda name: affordable_iterations(left[name], known[name], best[name]))
+        if rounds_left < 1:
+            return None
+        left, q = observation.remaining, contraction or self.first_contraction
+        prices = {name: price for name, price in observation.prices.items() if name in left and _costs(price)}
+        if not prices:
+            return Plan(self._first_guess(), 1)
+        wishes = {name: self._local_iterations(q, price) for name, price in prices.items()}
         for rounds in range(rounds_left, 0, -1):  # fewer rounds only if one local iteration each is too much
-            share = {name: left[name] / rounds for name in known}
-            K = max(1, min(affordable_iterations(share[name], known[name], best[binding]) for name in known))
-            H = min(affordable_local_iterations(share[name], known[name], K) for name in known)
-            if H >= 1:
-                return Plan(min(H, self.max_local_iterations), K)
+            shares = {name: left[name] / rounds for name in prices}
+            fitting = [self._fit(H, shares, prices, wishes, rounds_left == 1) for H in wishes.values()]
+            plans = [plan for plan in fitting if plan.local_iterations >= 1]
+            if plans:
+                best = max(plans, key=lambda plan: plan.bs_iterations * -expm1(-q * plan.local_iterations))
+                # While a price is unknown a long round could overspend: measure it in a short one.
+                unknown = rounds_left > 1 and not left.keys() <= observation.prices.keys()
+                return Plan(best.local_iterations, 1) if unknown else best
         return None
+
+    def _fit(
+        self, H: int, shares: Mapping[str, float], prices: Mapping[str, Price], wishes: Mapping[str, int], last: bool
+    ) -> Plan:
+        """Return as many base-station iterations as allow about H local ones; H < 1 in it if not even one fits."""
+        iterations = {name: affordable_iterations(shares[name], prices[name], H) for name in prices}
+        scarce = min(iterations, key=iterations.__getitem__)
+        K = max(1, iterations[scarce])
+        most = min(affordable_local_iterations(shares[name], prices[name], K) for name in prices)
+        # What a round leaves over goes to the rounds after it; only the last one spends it on local work.
+        return Plan(min(most, self.max_local_iterations if last else wishes[scarce]), K)
 
     def _local_iterations(self, q: float, price: Price) -> int:
         if price.local_iteration <= 0.0 or price.bs_iteration <= 0.0:
@@ -98,4 +116,8 @@ class ClosedFormControl:
 
     def _first_guess(self) -> int:
         """One pass over a terminal's samples: 1 / (1 - e^-q)."""
-        return max(1, round(1.0 / (1.0 - exp(-self.first_contraction))))
+        return max(1, round(-1.0 / expm1(-self.first_contraction)))
+
+
+def _costs(price: Price) -> bool:
+    return price.local_iteration > 0.0 or price.bs_iteration > 0.0

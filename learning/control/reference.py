@@ -9,12 +9,13 @@ once, else the first at all, else the cheapest H; if even that is too dear, K = 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import floor, log
 
 from learning.control.closed_form import affordable_local_iterations
 from learning.control.observation import Observation, Price
 from learning.parcels import Plan
+from scenarios.errors import ScenarioError
 
 ACCURACY = 1e-4  # eps_D
 
@@ -58,7 +59,7 @@ def _crossing(costs: list[float], budget: float) -> int | None:
     return next((i for i, (cost, following) in enumerate(pairs) if cost <= budget < following), None)
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReferenceControl:
     """Applies the published rule once, to the abstract cost budget, and repeats its plan in every cloud round.
 
@@ -71,17 +72,20 @@ class ReferenceControl:
     samples: int
     tasks: int
     local_samples: float
+    _plan: Plan | None = field(default=None, init=False)
 
     def plan(self, observation: Observation, contraction: float | None = None) -> Plan | None:
         """Return the plan of the next cloud round; None after the last, or if the budget allows nothing.
 
         Raises:
-            ValueError: the run has no cost budget, which is all the rule knows.
+            ScenarioError: the run has no cost budget, which is all the rule knows.
         """
         if "cost" not in observation.remaining:
-            raise ValueError("the published rule plans a cost budget, and the scenario has none")
+            raise ScenarioError("budget.cost", None, "a number: controller reference plans a cost budget and no other")
         rounds_left = self.cloud_rounds - observation.cloud_round
         if rounds_left < 1:
             return None
-        budget, price = observation.remaining["cost"] / rounds_left, observation.prices["cost"]
-        return reference_plan(budget, price, self.samples, self.tasks, self.local_samples)
+        if self._plan is None:
+            budget, price = observation.remaining["cost"] / rounds_left, observation.prices["cost"]
+            self._plan = reference_plan(budget, price, self.samples, self.tasks, self.local_samples)
+        return self._plan

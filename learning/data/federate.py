@@ -150,7 +150,7 @@ def _deal(
     """Return one non-empty array of row numbers for each terminal of a task."""
     if len(rows) < terminals:
         found = f"{terminals}: task {task.name!r} has {len(rows)} training rows"
-        raise ScenarioError("terminals_per_task", found, "at most one terminal a training row")
+        raise ScenarioError("terminals.per_base_station", found, "at most one terminal a training row")
     rows = rows[np.lexsort((task.start[rows], task.recording[rows]))]
     if partition == "contiguous":
         return np.array_split(rows, terminals)

@@ -8,7 +8,7 @@ iteration per cloud round it is plain FedAvg.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from learning.control.fixed import FixedControl
 from learning.deferred import Pending
 from learning.descent import Descent
+from learning.evaluation import Measurement
 from learning.methods.base import Array, Method, Node
 from learning.parcels import Effort, Parcel, Plan
 from learning.setting import Setting
@@ -47,7 +48,7 @@ class FedAvg(Method):
     """Averages whole models, weighted by training rows."""
 
     label = "FedAvg"
-    Parameters = AveragingParameters
+    Parameters: ClassVar[Any] = AveragingParameters
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
@@ -67,8 +68,12 @@ class FedAvg(Method):
         return 0.0
 
     def models(self) -> list[Any]:
-        """The base stations' models."""
-        return self._sites
+        """The global model, for every task: a base station's own model is on its way to the next average."""
+        return [self._cloud] * self.setting.tasks
+
+    def evaluate(self, node: Node) -> Measurement:
+        """Measure the global model, which only the cloud changes."""
+        return Measurement() if node.tier == "base_station" else super().evaluate(node)
 
     def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
         """Send the model of the cloud or of a base station."""

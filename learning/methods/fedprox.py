@@ -5,6 +5,8 @@ Li et al., "Federated optimization in heterogeneous networks", MLSys 2020.
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
@@ -26,7 +28,7 @@ class FedProx(FedAvg):
     """FedAvg with a proximal term."""
 
     label = "FedProx"
-    Parameters = ProximalParameters
+    Parameters: ClassVar[Any] = ProximalParameters
 
     @property
     def proximal(self) -> float:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass as plain_dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -89,9 +89,9 @@ class HFedMTL(Method):
     """Primal-dual updates with fixed K and H."""
 
     label = "HFedMTL"
-    Parameters = FixedDualParameters
-    reports_gap = False
-    """Whether terminals measure and upload their gap: two passes over their rows and two numbers a round."""
+    Parameters: ClassVar[Any] = FixedDualParameters
+    measures_gap = False
+    """Whether terminals now measure and upload their gaps: two passes over their rows and two numbers an update."""
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         if not setting.model.linear:
@@ -151,9 +151,9 @@ class HFedMTL(Method):
         rule = self._rule(self._audience[task])
         arguments = (terminal, parcel.content, H, number, rule.sigma_prime, task)
         update = self.queue.submit(self._ascend, arguments, reads=[("duals", terminal)])
-        if self.reports_gap:
+        if self.measures_gap:
             self._updates.append((H, update))
-        reported = 2 if self.reports_gap else 0
+        reported = 2 if self.measures_gap else 0
         effort = Effort(H, H + reported * self.samples(terminal))
         return self._parcel((update, rule.gamma), terminal, self.setting.model.size + reported), effort
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -39,6 +40,9 @@ def find(name: str, field: str = "use") -> type[Method]:
         found = import_object(name, field)
         if not (inspect.isclass(found) and issubclass(found, Method)):
             raise ScenarioError(field, name, "a subclass of learning.methods.base.Method")
+        missing = sorted(found.__abstractmethods__) + [n for n in ("label", "Parameters") if not hasattr(found, n)]
+        if missing:
+            raise ScenarioError(field, name, "a class that defines " + ", ".join(missing))
         return found
     if name not in names():
         close = difflib.get_close_matches(name, names(), n=1)
@@ -59,11 +63,13 @@ def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> An
     known = list(inspect.signature(method.Parameters).parameters)
     for key in given:
         if key not in known:
-            close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            close = difflib.get_close_matches(key, known, n=1)
             allowed = (
                 f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(sorted([*known, "use", "label"]))
             )
             raise ScenarioError(f"{field}.{key}", given[key], allowed)
+        if isinstance(given[key], float) and not isfinite(given[key]):
+            raise ScenarioError(f"{field}.{key}", given[key], "a finite number")
     try:
         return adapter.validate_python(dict(given))
     except ValidationError as error:
@@ -92,11 +98,6 @@ def scenario_schema() -> dict[str, Any]:
     for name in names():
         described = TypeAdapter(find(name).Parameters).json_schema()
         own[name] = {"properties": entry["properties"] | described["properties"], "additionalProperties": False}
-    schema["properties"]["methods"] = {
-        "type": "object",
-        "minProperties": 1,
-        "properties": own,
-        "additionalProperties": entry,
-    }
+    schema["properties"]["methods"] |= {"properties": own, "additionalProperties": False}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     return schema

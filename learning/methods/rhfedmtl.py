@@ -8,7 +8,7 @@ published with the paper (:mod:`learning.control.reference`).
 from __future__ import annotations
 
 from math import log
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 from pydantic.dataclasses import dataclass
@@ -18,6 +18,7 @@ from learning.control.observation import Controller, Observation
 from learning.control.reference import ReferenceControl
 from learning.methods.hfedmtl import DualParameters, HFedMTL, measured_contraction
 from learning.parcels import Plan
+from learning.setting import Setting
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -38,12 +39,11 @@ class RHFedMTL(HFedMTL):
     """Primal-dual updates with K and H from the budget."""
 
     label = "RHFedMTL"
-    Parameters = PlannedDualParameters
+    Parameters: ClassVar[Any] = PlannedDualParameters
 
-    @property
-    def reports_gap(self) -> bool:  # type: ignore[override]
-        """The closed form needs measured gaps; the published rule does not."""
-        return bool(self.parameters.controller == "closed_form")
+    def __init__(self, setting: Setting, parameters: Any) -> None:
+        super().__init__(setting, parameters)
+        self._contraction: float | None = None
 
     def make_controller(self) -> Controller:
         """Return the strategy asked for."""
@@ -56,10 +56,15 @@ class RHFedMTL(HFedMTL):
         return ClosedFormControl(p.cloud_rounds, first)
 
     def plan(self, observation: Observation) -> Plan | None:
-        """Measure the contraction of the round that ended and plan the next."""
-        contraction = None
+        """Take the contraction of the round that ended, if it was measured, and plan the next.
+
+        Gaps are measured in cloud rounds 1, 2, 4, 8, ...: what is learned changes ever more slowly, and measuring
+        costs terminals more than a short round of work.
+        """
         if self._updates:
             self.queue.flush()
-            contraction = measured_contraction(self._updates)
+            self._contraction = measured_contraction(self._updates) or self._contraction
             self._updates.clear()
-        return self.controller.plan(observation, contraction)
+        number = observation.cloud_round + 1
+        self.measures_gap = self.parameters.controller == "closed_form" and number & (number - 1) == 0
+        return self.controller.plan(observation, self._contraction)

@@ -75,26 +75,12 @@ def solve_joint(
     norms = (X**2).sum(axis=1)
     curvatures = (own + shared) * norms * inverse_counts[task]
     alpha = np.where(norms == 0.0, loss.idle_dual(y), loss.initial_dual())
+    fixed = (loss.code, loss.smoothing, X, y, task, curvatures, own, shared, inverse_counts)
     epochs, chunk = 0, 1
     U, certificate = _certify(coupling, loss, X, y, task, alpha)
     while certificate.gap > tolerance * certificate.primal and epochs < max_epochs:
         chunk = min(chunk, max_epochs - epochs)
-        kernels.joint_epochs(
-            loss.code,
-            loss.smoothing,
-            X,
-            y,
-            task,
-            curvatures,
-            own,
-            shared,
-            inverse_counts,
-            epochs,
-            chunk,
-            alpha,
-            U,
-            U.sum(axis=0),
-        )
+        kernels.joint_epochs(*fixed, epochs, chunk, alpha, U, U.sum(axis=0))
         epochs, chunk = epochs + chunk, min(2 * chunk, _MOST_EPOCHS_BETWEEN_CHECKS)
         U, certificate = _certify(coupling, loss, X, y, task, alpha)
     W, r = coupling.joint_map(U)

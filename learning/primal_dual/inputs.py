@@ -44,7 +44,7 @@ def known_terminals(offsets: Array, terminals: ArrayLike) -> Array:
     return who
 
 
-def checked_models(w: Array, d: int, terminals: Sequence[int] | Array) -> Array:
+def checked_models(w: Array, d: int, terminals: Array) -> Array:
     """Return one model of ``d`` features a job, (T, d)."""
     if np.shape(w) != (len(terminals), d):
         raise ValueError(f"models {np.shape(w)}: allowed: {(len(terminals), d)}")

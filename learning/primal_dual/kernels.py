@@ -124,22 +124,11 @@ def local_dual_ascent(
     mu = curvature(loss_code, smoothing)
     for t in prange(terminals.shape[0]):
         j = terminals[t]
-        lo, hi = offsets[j], offsets[j + 1]
-        _ascend(
-            loss_code,
-            mu,
-            X[lo:hi],
-            y[lo:hi],
-            alpha[lo:hi],
-            w[t],
-            steps[t],
-            sigma_prime[t] / lam_n[t],
-            (rounds[t], j, key0, key1),
-            sampling,
-            out_alpha[out_offsets[t] : out_offsets[t + 1]],
-            out_du[t],
-            out_gap[t],
-        )
+        mine = slice(offsets[j], offsets[j + 1])
+        scale, stream = sigma_prime[t] / lam_n[t], (rounds[t], j, key0, key1)
+        data, start = (X[mine], y[mine], alpha[mine]), (w[t], steps[t], scale, stream, sampling)
+        candidate = out_alpha[out_offsets[t] : out_offsets[t + 1]]
+        _ascend(loss_code, mu, *data, *start, candidate, out_du[t], out_gap[t])
 
 
 @njit(parallel=True, **COMPILED)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ Array = NDArray[np.float64]
 class Loss(ABC):
     """One convex loss; all methods are vectorised over broadcastable float arrays.
 
+    A loss is written as a function of m, the margin y x.w of a class label y in {-1, +1}; the squared loss, whose
+    y is any real, takes the residual x.w - y for m.
+
     Args:
         name: the name :func:`make_loss` knows it by.
         code: integer by which the compiled kernels know it.
@@ -32,77 +35,93 @@ class Loss(ABC):
     code: int
     smoothing: float
 
+    _domain: ClassVar[tuple[float, float]] = (0.0, 1.0)
+    _start: ClassVar[float] = 0.0
+
     @property
-    @abstractmethod
     def smoothness(self) -> float:
         """Strong convexity mu of the conjugate in a; 0 for the hinge, which is not smooth."""
+        return self._modulus()
 
-    @abstractmethod
     def value(self, scores: Array, y: Array) -> Array:
-        """Return the loss of scores x.w against labels y (in {-1, +1}; any real for the squared loss)."""
+        """Return the loss of scores x.w against y."""
+        return self._phi(self._m(scores, y))
 
-    @abstractmethod
     def derivative(self, scores: Array, y: Array) -> Array:
         """Return d loss / d score; at a kink the subgradient 0."""
+        return self.sign(y) * self._slope(self._m(scores, y))
 
-    @abstractmethod
     def conjugate(self, a: Array, y: Array) -> Array:
         """Return loss*(-beta), infinite outside the dual domain."""
+        low, high = self._domain
+        inside = (a >= low) & (a <= high)
+        return np.where(inside, self._conjugate(np.where(inside, a, self._start), y), np.inf)
 
-    @abstractmethod
     def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
         """Return the a whose beta maximises -loss*(-beta) - D score - q D^2 / 2, D its change; q > 0."""
+        return self._best(a, self._m(scores, y), q)
+
+    def fenchel_young(self, scores: Array, a: Array, y: Array) -> Array:
+        """Return value + conjugate + beta * score >= 0; zero where (a, score) is an optimal pair."""
+        return self.value(scores, y) + self.conjugate(a, y) + self.sign(y) * a * scores
 
     def sign(self, y: Array) -> Array:
-        """Return s with beta = s * a."""
+        """Return s with beta = s * a: the label itself, 1 for the squared loss."""
         return y
 
     def domain(self) -> tuple[float, float]:
         """Return the interval of feasible a."""
-        return 0.0, 1.0
+        return self._domain
 
     def initial_dual(self) -> float:
         """Return the a a run starts from."""
-        return 0.0
+        return self._start
 
     def idle_dual(self, y: Array) -> Array:
         """Return the optimal a of a row x = 0, whose score is 0 under every model."""
         return -self.sign(y) * self.derivative(np.zeros(np.shape(y)), y)
 
-    def fenchel_young(self, scores: Array, a: Array, y: Array) -> Array:
-        """Return value + conjugate + beta * score >= 0; zero where (a, score) is an optimal pair."""
-        pairing = self.sign(y) * a * scores
-        return self.value(scores, y) + self.conjugate(a, y) + pairing
+    def _m(self, scores: Array, y: Array) -> Array:
+        return y * scores
 
+    @abstractmethod
+    def _modulus(self) -> float: ...
 
-def _inside(a: Array, value: Array, high: float) -> Array:
-    """Return ``value`` where 0 <= a <= high and infinity elsewhere."""
-    return np.where((a >= 0.0) & (a <= high), value, np.inf)
+    @abstractmethod
+    def _phi(self, m: Array) -> Array: ...
+
+    @abstractmethod
+    def _slope(self, m: Array) -> Array: ...
+
+    @abstractmethod
+    def _conjugate(self, a: Array, y: Array) -> Array: ...
+
+    @abstractmethod
+    def _best(self, a: Array, m: Array, q: Array) -> Array: ...
 
 
 @dataclass(frozen=True)
 class Hinge(Loss):
-    """max(0, 1 - m) of the margin m = y x.w: the support vector machine's loss."""
+    """max(0, 1 - m): the support vector machine's loss."""
 
     name: str = "hinge"
     code: int = 0
     smoothing: float = 0.0
 
-    @property
-    def smoothness(self) -> float:
+    def _modulus(self) -> float:
         return 0.0
 
-    def value(self, scores: Array, y: Array) -> Array:
-        return np.maximum(0.0, 1.0 - y * scores)
+    def _phi(self, m: Array) -> Array:
+        return np.maximum(0.0, 1.0 - m)
 
-    def derivative(self, scores: Array, y: Array) -> Array:
-        return np.where(y * scores < 1.0, -1.0, 0.0) * y
+    def _slope(self, m: Array) -> Array:
+        return np.where(m < 1.0, -1.0, 0.0)
 
-    def conjugate(self, a: Array, y: Array) -> Array:
-        return _inside(a, -a, 1.0)
+    def _conjugate(self, a: Array, y: Array) -> Array:
+        return -a
 
-    def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
-        return np.clip(a + (1.0 - y * scores) / q, 0.0, 1.0)
+    def _best(self, a: Array, m: Array, q: Array) -> Array:
+        return np.clip(a + (1.0 - m) / q, 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -117,23 +136,21 @@ class SmoothedHinge(Loss):
         if not self.smoothing > 0.0:
             raise ValueError(f"smoothing = {self.smoothing}: allowed: above 0 (0 is the loss 'hinge')")
 
-    @property
-    def smoothness(self) -> float:
+    def _modulus(self) -> float:
         return self.smoothing
 
-    def value(self, scores: Array, y: Array) -> Array:
-        short = np.maximum(0.0, 1.0 - y * scores)
+    def _phi(self, m: Array) -> Array:
+        short = np.maximum(0.0, 1.0 - m)
         return np.where(short < self.smoothing, short**2 / (2.0 * self.smoothing), short - self.smoothing / 2.0)
 
-    def derivative(self, scores: Array, y: Array) -> Array:
-        return -np.clip((1.0 - y * scores) / self.smoothing, 0.0, 1.0) * y
+    def _slope(self, m: Array) -> Array:
+        return -np.clip((1.0 - m) / self.smoothing, 0.0, 1.0)
 
-    def conjugate(self, a: Array, y: Array) -> Array:
-        return _inside(a, -a + self.smoothing * a**2 / 2.0, 1.0)
+    def _conjugate(self, a: Array, y: Array) -> Array:
+        return -a + self.smoothing * a**2 / 2.0
 
-    def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
-        mu = self.smoothing
-        return np.clip(a + (1.0 - y * scores - mu * a) / (q + mu), 0.0, 1.0)
+    def _best(self, a: Array, m: Array, q: Array) -> Array:
+        return np.clip(a + (1.0 - m - self.smoothing * a) / (q + self.smoothing), 0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -143,25 +160,22 @@ class SquaredHinge(Loss):
     name: str = "squared_hinge"
     code: int = 2
     smoothing: float = 0.0
+    _domain: ClassVar[tuple[float, float]] = (0.0, np.inf)
 
-    @property
-    def smoothness(self) -> float:
+    def _modulus(self) -> float:
         return 1.0
 
-    def value(self, scores: Array, y: Array) -> Array:
-        return np.maximum(0.0, 1.0 - y * scores) ** 2 / 2.0
+    def _phi(self, m: Array) -> Array:
+        return np.maximum(0.0, 1.0 - m) ** 2 / 2.0
 
-    def derivative(self, scores: Array, y: Array) -> Array:
-        return -np.maximum(0.0, 1.0 - y * scores) * y
+    def _slope(self, m: Array) -> Array:
+        return -np.maximum(0.0, 1.0 - m)
 
-    def conjugate(self, a: Array, y: Array) -> Array:
-        return _inside(a, -a + a**2 / 2.0, np.inf)
+    def _conjugate(self, a: Array, y: Array) -> Array:
+        return -a + a**2 / 2.0
 
-    def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
-        return np.maximum(0.0, a + (1.0 - y * scores - a) / (q + 1.0))
-
-    def domain(self) -> tuple[float, float]:
-        return 0.0, np.inf
+    def _best(self, a: Array, m: Array, q: Array) -> Array:
+        return np.maximum(0.0, a + (1.0 - m - a) / (q + 1.0))
 
 
 @dataclass(frozen=True)
@@ -171,27 +185,25 @@ class Logistic(Loss):
     name: str = "logistic"
     code: int = 3
     smoothing: float = 0.0
+    _start: ClassVar[float] = 0.5
 
-    @property
-    def smoothness(self) -> float:
+    def _modulus(self) -> float:
         return 4.0
 
-    def value(self, scores: Array, y: Array) -> Array:
-        return np.logaddexp(0.0, -y * scores)
+    def _phi(self, m: Array) -> Array:
+        return np.logaddexp(0.0, -m)
 
-    def derivative(self, scores: Array, y: Array) -> Array:
-        return -expit(-y * scores) * y
+    def _slope(self, m: Array) -> Array:
+        return -expit(-m)
 
-    def conjugate(self, a: Array, y: Array) -> Array:
-        inner = np.clip(a, 0.0, 1.0)
-        return _inside(a, xlogy(inner, inner) + xlogy(1.0 - inner, 1.0 - inner), 1.0)
+    def _conjugate(self, a: Array, y: Array) -> Array:
+        return xlogy(a, a) + xlogy(1.0 - a, 1.0 - a)
 
-    def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
+    def _best(self, a: Array, m: Array, q: Array) -> Array:
         """Return the root c of m + q (c - a) + logit(c) = 0 by Newton in z = logit(c).
 
         The left side is convex in z below 0 and concave above; on the root's side of 0 Newton is monotone.
         """
-        m = y * scores
         low, high = -m - q * (1.0 - a), -m + q * a
         negative = m + q * (0.5 - a) >= 0.0
         low, high = np.where(negative, low, np.maximum(low, 0.0)), np.where(negative, np.minimum(high, 0.0), high)
@@ -203,9 +215,6 @@ class Logistic(Loss):
                 break
         return expit(z)
 
-    def initial_dual(self) -> float:
-        return 0.5
-
 
 @dataclass(frozen=True)
 class Squared(Loss):
@@ -214,28 +223,29 @@ class Squared(Loss):
     name: str = "squared"
     code: int = 4
     smoothing: float = 0.0
-
-    @property
-    def smoothness(self) -> float:
-        return 1.0
-
-    def value(self, scores: Array, y: Array) -> Array:
-        return (scores - y) ** 2 / 2.0
-
-    def derivative(self, scores: Array, y: Array) -> Array:
-        return scores - y
-
-    def conjugate(self, a: Array, y: Array) -> Array:
-        return a**2 / 2.0 - a * y
-
-    def step(self, a: Array, scores: Array, y: Array, q: Array) -> Array:
-        return a + (y - scores - a) / (q + 1.0)
+    _domain: ClassVar[tuple[float, float]] = (-np.inf, np.inf)
 
     def sign(self, y: Array) -> Array:
+        """Return ones."""
         return np.ones(np.shape(y))
 
-    def domain(self) -> tuple[float, float]:
-        return -np.inf, np.inf
+    def _m(self, scores: Array, y: Array) -> Array:
+        return scores - y
+
+    def _modulus(self) -> float:
+        return 1.0
+
+    def _phi(self, m: Array) -> Array:
+        return m**2 / 2.0
+
+    def _slope(self, m: Array) -> Array:
+        return m
+
+    def _conjugate(self, a: Array, y: Array) -> Array:
+        return a**2 / 2.0 - a * y
+
+    def _best(self, a: Array, m: Array, q: Array) -> Array:
+        return a - (m + a) / (q + 1.0)
 
 
 LOSSES: dict[str, type[Any]] = {

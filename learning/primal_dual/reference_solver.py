@@ -6,7 +6,7 @@ terminals are addressed through padded index tables.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -109,31 +109,53 @@ def dual_image(loss: Loss, rows: Rows, alpha: Tensor, terminals: Tensor) -> Tens
     return rows.per_job(table, lambda x, part: torch.einsum("tnd,tn->td", x, beta[part]))
 
 
-def local_sgd(loss: Loss, rows: Rows, jobs: SgdJobs) -> Tensor:
-    """Do the work of :func:`kernels.local_sgd` and return the models reached, (T, d)."""
+@dataclass(frozen=True)
+class Minibatch:
+    """One SGD step of T jobs side by side.
+
+    Args:
+        chosen: (T, batch) row indices; places beyond a job's own batch hold some valid index.
+        weights: (T, batch) 1 / size of the job's batch where a row is present, 0 elsewhere.
+        active: (T,) whether the job takes this step.
+    """
+
+    chosen: Tensor
+    weights: Tensor
+    active: Tensor
+
+
+def minibatches(rows: Rows, jobs: SgdJobs) -> Iterator[Minibatch]:
+    """Yield the steps of local SGD: rows epoch by epoch in a fresh order; a batch of n_j and above takes all rows."""
     terminals, rounds, steps = (_integers(v, rows) for v in (jobs.terminals, jobs.rounds, jobs.steps))
-    w, anchor, rate = (_numbers(v, rows) for v in (jobs.w, jobs.anchor, jobs.learning_rate))
     table, mask = rows.table(terminals)
-    counts, w = mask.sum(1), w.clone()
+    counts = mask.sum(1)
     longest, width = int(steps.max()) if mask.numel() else 0, min(jobs.batch, table.shape[1])
-    slots = torch.arange(width, device=w.device)
+    slots = torch.arange(width, device=table.device)
     stream = maths.row_stream(Sampling.PERMUTATION, counts, rounds, terminals, jobs.key)
-    order = torch.stack(list(islice(stream, longest * width)), dim=1) if longest else table[:, :0]
     used, first = torch.zeros_like(counts), torch.zeros_like(counts)
     whole = (counts <= jobs.batch)[:, None]
+    draws = 1 if bool(whole.all()) else max(1, longest * width)
+    order = torch.stack(list(islice(stream, draws)), dim=1)
     for h in range(longest):
         size = (counts - first).clamp(max=jobs.batch)
         drawn = order.gather(1, (used[:, None] + slots).clamp(max=order.shape[1] - 1))
         picks = torch.where(whole, slots.expand_as(drawn), drawn)
         present = slots < size[:, None]
-        chosen = table.gather(1, torch.where(present, picks, 0))
-        x, y = rows.X[chosen], rows.y[chosen]
-        slopes = maths.derivative(loss, torch.einsum("tnd,td->tn", x, w), y) * present
-        gradient = torch.einsum("tnd,tn->td", x, slopes / size.clamp(min=1)[:, None])
-        gradient += jobs.ridge * w + jobs.proximal * (w - anchor)
-        active = (h < steps) & (counts > 0)
-        w = torch.where(active[:, None], w - rate[:, None] * gradient, w)
+        weights = present.to(rows.X.dtype) / size.clamp(min=1)[:, None]
+        yield Minibatch(table.gather(1, torch.where(present, picks, 0)), weights, (h < steps) & (counts > 0))
         used, first = used + size, (first + size) % counts.clamp(min=1)
+
+
+def local_sgd(loss: Loss, rows: Rows, jobs: SgdJobs) -> Tensor:
+    """Do the work of :func:`kernels.local_sgd` and return the models reached, (T, d)."""
+    w, anchor, rate = (_numbers(v, rows) for v in (jobs.w, jobs.anchor, jobs.learning_rate))
+    w = w.clone()
+    for batch in minibatches(rows, jobs):
+        x, y = rows.X[batch.chosen], rows.y[batch.chosen]
+        slopes = maths.derivative(loss, torch.einsum("tnd,td->tn", x, w), y)
+        gradient = torch.einsum("tnd,tn->td", x, slopes * batch.weights)
+        gradient += jobs.ridge * w + jobs.proximal * (w - anchor)
+        w = torch.where(batch.active[:, None], w - rate[:, None] * gradient, w)
     return w
 
 

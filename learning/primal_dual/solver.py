@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
+import numba
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -56,6 +58,8 @@ class LocalSolver(Protocol):
 class KernelSolver:
     """Terminals on the CPU, computed by compiled kernels.
 
+    A process that has used it must not fork (the threads do not survive): start workers with ``spawn``.
+
     Args:
         X: (n, d) rows sorted by terminal.
         y: (n,) labels in {-1, +1}, or targets for the squared loss.
@@ -106,9 +110,8 @@ class KernelSolver:
 
     def commit(self, terminals: ArrayLike, candidates: Sequence[Any], gamma: float) -> None:
         """See :meth:`LocalSolver.commit`."""
-        for terminal, candidate in zip(
-            distinct_terminals(self.offsets, terminals, candidates), candidates, strict=True
-        ):
+        who = distinct_terminals(self.offsets, terminals, candidates)
+        for terminal, candidate in zip(who, candidates, strict=True):
             own = self.alpha[self.offsets[terminal] : self.offsets[terminal + 1]]
             own[:] = candidate if gamma == 1.0 else own + gamma * (candidate - own)
 
@@ -202,16 +205,16 @@ class TorchSolver:
 
     def commit(self, terminals: ArrayLike, candidates: Sequence[Any], gamma: float) -> None:
         """See :meth:`LocalSolver.commit`."""
-        for terminal, candidate in zip(
-            distinct_terminals(self.offsets, terminals, candidates), candidates, strict=True
-        ):
+        who = distinct_terminals(self.offsets, terminals, candidates)
+        for terminal, candidate in zip(who, candidates, strict=True):
             own = self.alpha[int(self.offsets[terminal]) : int(self.offsets[terminal + 1])]
             own.copy_(candidate if gamma == 1.0 else own + gamma * (candidate - own))
 
     def sums(self, terminals: ArrayLike, w: Array) -> Array:
         """See :meth:`LocalSolver.sums`."""
-        who = torch.as_tensor(known_terminals(self.offsets, terminals), device=self.device)
-        checked_models(w, self.rows.X.shape[1], who)
+        known = known_terminals(self.offsets, terminals)
+        checked_models(w, self.rows.X.shape[1], known)
+        who = torch.as_tensor(known, device=self.device)
         models = torch.as_tensor(w, dtype=self.rows.X.dtype, device=self.device)
         out: Array = (
             reference_solver.terminal_sums(self.loss, self.rows, self.alpha, who, models).double().cpu().numpy()

@@ -1,4 +1,4 @@
-"""The joint optimum against independent solvers, and federations against the joint optimum."""
+"""The joint optimum against independent solvers."""
 
 from __future__ import annotations
 
@@ -11,14 +11,10 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
-from test_primal_dual_federation import Federation
 
-from learning.primal_dual.aggregation import SafeAggregation
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.coupling import Coupling
-from learning.primal_dual.jobs import Sampling
 from learning.primal_dual.losses import LOSSES, Loss, make_loss
-from learning.primal_dual.solver import KernelSolver
 
 Array = NDArray[Any]
 NAMES = sorted(LOSSES)
@@ -112,7 +108,7 @@ def test_the_joint_optimum_equals_scikit_learns_on_expanded_features(name: str) 
     wide, weight = expanded(X, task, coupling), 1.0 / np.bincount(task)[task]
     model: Any
     if name == "hinge":
-        model = LinearSVC(loss="hinge", C=1.0, fit_intercept=False, tol=1e-12, max_iter=2_000_000)
+        model = LinearSVC(loss="hinge", C=1.0, fit_intercept=False, tol=1e-8, max_iter=2_000_000)
     elif name == "squared_hinge":
         model = LinearSVC(loss="squared_hinge", dual=False, C=0.5, fit_intercept=False, tol=1e-14, max_iter=100_000)
     elif name == "logistic":
@@ -165,25 +161,3 @@ def test_stopping_early_still_returns_a_true_gap_and_bad_tasks_are_refused() -> 
     assert rough.gap >= rough.primal - fine.primal > 0.0
     with pytest.raises(ValueError, match="from 0 to 1"):
         solve_joint(X, y, task, 2, make_loss("hinge"), 0.01, 0.01)
-
-
-@pytest.mark.parametrize("adding", [True, False])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_federation_reaches_the_joint_optimum_and_proves_it(name: str, adding: bool) -> None:
-    X, y, task = problem(name)
-    offsets = [0, 3, 11, 20, 30, 45, 51, 60, 61, 77]
-    terminal_task = np.repeat(np.arange(B), 3)
-    rule = SafeAggregation.adding(3) if adding else SafeAggregation.averaging(3)
-    solver = KernelSolver(X, y, offsets, make_loss(name))
-    federation = Federation(solver, Coupling(0.1, 0.1, B), terminal_task, rule, Sampling.PERMUTATION)
-    for _ in range(80):
-        for _ in range(40):
-            federation.station_round(10)
-        federation.cloud_round()
-    best = solve_joint(X, y, task, B, make_loss(name), 0.1, 0.1, tolerance=1e-12)
-    found = federation.certificate()
-    assert -1e-12 <= found.gap <= 1e-6 * found.primal
-    assert found.primal == pytest.approx(best.primal, rel=1e-6)
-    assert objective(make_loss(name), X, y, task, federation.coupling, federation.W) == pytest.approx(
-        best.primal, rel=1e-6
-    )

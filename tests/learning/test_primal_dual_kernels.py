@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -196,7 +197,8 @@ def test_every_compiled_step_equals_the_losses_own_over_a_wide_range(name: str) 
 def test_one_and_two_threads_batches_and_orders_give_the_same_bits(name: str) -> None:
     rng = np.random.default_rng(1)
     solver = KernelSolver(*random_data(rng, name, terminals=40), make_loss(name))
-    jobs = random_jobs(rng, solver, 40, Sampling.UNIFORM)
+    # enough work that the solver does not keep it on one thread
+    jobs = replace(random_jobs(rng, solver, 40, Sampling.UNIFORM), steps=rng.integers(2000, 9000, 40))
     threads = numba.get_num_threads()
     try:
         runs = []
@@ -208,16 +210,8 @@ def test_one_and_two_threads_batches_and_orders_give_the_same_bits(name: str) ->
     for field in ("alpha", "du", "gap"):
         np.testing.assert_array_equal(getattr(runs[0], field), getattr(runs[1], field))
     for t in rng.permutation(40)[:10]:
-        alone = AscentJobs(
-            jobs.terminals[[t]],
-            jobs.w[[t]],
-            jobs.steps[[t]],
-            jobs.sigma_prime[[t]],
-            jobs.lam_n[[t]],
-            jobs.rounds[[t]],
-            jobs.key,
-        )
-        single = solver.ascend(alone)
+        names = ("terminals", "w", "steps", "sigma_prime", "lam_n", "rounds")
+        single = solver.ascend(replace(jobs, **{name: getattr(jobs, name)[[t]] for name in names}))
         np.testing.assert_array_equal(single.candidate(0), runs[0].candidate(t))
         np.testing.assert_array_equal(single.du[0], runs[0].du[t])
         np.testing.assert_array_equal(single.gap[0], runs[0].gap[t])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from learning.primal_dual.jobs import AscentJobs, AscentUpdates, SgdJobs
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, SgdJobs
 from learning.primal_dual.losses import LOSSES, make_loss
 from learning.primal_dual.solver import KernelSolver, TorchSolver, make_solver
 from scenarios.streams import philox
@@ -48,6 +48,32 @@ def sgd_jobs(terminals: list[int], steps: int, batch: int, **weights: float) -> 
     return SgdJobs(
         np.array(terminals), w, anchor, np.full(T, steps), np.full(T, 0.05), np.arange(T), (3, 4), batch, **weights
     )
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("hinge", 0.263454717570),
+        ("smoothed_hinge", 0.232789916692),
+        ("squared_hinge", 0.208519319218),
+        ("squared", -0.208519319218),
+    ],
+)
+def test_one_dual_step_gives_the_known_dual_and_local_model(kind: Any, name: str, expected: float) -> None:
+    i = np.arange(3)
+    X, y, one = np.stack([np.sin(1 + i), np.cos(2 * i)], axis=1), -np.ones(3), np.ones(1)
+    lam_n = 0.15 * 6  # the task has three more rows elsewhere
+    assert X[0] @ X[0] == pytest.approx(1.708073418274, abs=1e-11)
+    assert 2 * (X[0] @ X[0]) / lam_n == pytest.approx(3.795718707275, abs=1e-11)
+    solver = kind(X, y, [0, 3], make_loss(name))
+    zero = np.zeros(1, int)
+    updates = solver.ascend(
+        AscentJobs(zero, np.zeros((1, 2)), zero + 1, 2 * one, lam_n * one, zero, (0, 0), Sampling.CYCLIC)
+    )
+    assert updates.candidate(0).tolist() == pytest.approx([expected, 0, 0], abs=1e-11)
+    if name == "hinge":
+        assert (2 / lam_n * updates.du[0]).tolist() == pytest.approx([-0.492643334769, -0.585454927933], abs=1e-11)
 
 
 @pytest.mark.parametrize("kind", SOLVERS)

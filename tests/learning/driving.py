@@ -1,0 +1,260 @@
+"""Runs learning methods for the tests of this room: through the port in lock step, or in the real network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from learning.build import build_federation, build_method, build_setting, load_tasks
+from learning.data.federate import Evaluation, Federation
+from learning.deferred import DeferredQueue
+from learning.evaluation import Measurement
+from learning.methods.base import Method
+from learning.models import LinearModel, TorchModel
+from learning.parcels import Effort, Parcel, Plan
+from learning.primal_dual.coupling import Coupling
+from learning.primal_dual.losses import make_loss
+from learning.primal_dual.solver import make_solver
+from learning.setting import Setting
+from netsim.port import CLOUD, Node, Observation
+from netsim.simulation import Result, simulate
+from netsim.world import build_world
+from scenarios import loading
+from scenarios.schema import Scenario
+from scenarios.streams import Streams
+
+Array = NDArray[Any]
+
+# Data and settings --------------------------------------------------------------------------------------------
+
+
+def federation_of(X: ArrayLike, y: ArrayLike, sizes: Sequence[int], tasks: int) -> Federation:
+    """Return a federation of equally many terminals a task, scored on its own training rows.
+
+    Args:
+        X: (n, d) rows, terminal after terminal; y: (n,).
+        sizes: rows of each terminal.
+        tasks: number of tasks.
+    """
+    rows, labels = np.asarray(X, np.float64), np.asarray(y, np.float64)
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    owner = np.repeat(np.arange(tasks), len(sizes) // tasks)
+    counts = np.bincount(owner, weights=np.asarray(sizes, float), minlength=tasks).astype(np.int64)
+    held_out = Evaluation(rows, labels, np.concatenate([[0], np.cumsum(counts)]).astype(np.int64))
+    names = tuple(f"task-{b}" for b in range(tasks))
+    return Federation(rows, labels, offsets, owner, names, counts, held_out, held_out)
+
+
+def random_federation(
+    seed: int, tasks: int = 3, terminals: int = 3, features: int = 4, loss: str = "hinge", rows: int = 8
+) -> Federation:
+    """Return ragged terminals of 1 to ``rows`` rows with labels a linear model nearly explains."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, rows + 1, tasks * terminals)
+    X = rng.normal(size=(sizes.sum(), features))
+    y = X @ rng.normal(size=features) + 0.5 * rng.normal(size=len(X))
+    return federation_of(X, y if loss == "squared" else np.where(y > 0, 1.0, -1.0), sizes, tasks)
+
+
+def setting_of(
+    federation: Federation,
+    loss: str = "hinge",
+    lambda1: float = 0.1,
+    lambda2: float = 0.1,
+    seed: int = 0,
+    module: Callable[[int], Any] | None = None,
+    eager: bool = False,
+    overhead_bits: float = 0.0,
+) -> Setting:
+    """Return a fresh setting on the CPU; ``module`` makes a torch module instead of the linear model."""
+    kind = make_loss(loss)
+    data = (federation.X, federation.y, federation.terminal_offsets)
+    solver = make_solver("cpu", *data, kind)
+    return Setting(
+        federation,
+        kind,
+        Coupling(lambda1, lambda2, len(federation.task_names)),
+        TorchModel(module, *data, kind, "cpu") if module else LinearModel(federation.X.shape[1], solver),
+        solver,
+        Streams(seed),
+        DeferredQueue(eager),
+        overhead_bits=overhead_bits,
+    )
+
+
+# The port in lock step ----------------------------------------------------------------------------------------
+
+
+def always(terminal: int, iteration: int) -> bool:
+    """No update is ever lost."""
+    return True
+
+
+@dataclass
+class Driver:
+    """Cloud, base stations and terminals in lock step, without a clock.
+
+    Args:
+        method: a fresh hierarchical method.
+        arrives: whether the update of a terminal in its base station's iteration arrives; all that is lost was
+            trained for nothing.
+        steps: local iterations of a terminal where they differ from the plan's; 0 for one that did nothing.
+    """
+
+    method: Method
+    arrives: Callable[[int, int], bool] = always
+    steps: Mapping[int, int] = field(default_factory=dict)
+    records: list[tuple[Node, Measurement]] = field(default_factory=list)
+    uploads: list[Parcel] = field(default_factory=list)
+    downloads: list[Parcel] = field(default_factory=list)
+    efforts: list[Effort] = field(default_factory=list)
+    iterations: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def tasks(self) -> int:
+        """Number of base stations."""
+        return self.method.setting.tasks
+
+    def terminals_of(self, site: int) -> list[int]:
+        """Terminals of a base station."""
+        return [int(j) for j in np.flatnonzero(self.method.setting.federation.terminal_task == site)]
+
+    def record(self, node: Node) -> None:
+        """Ask for a measurement."""
+        self.records.append((node, self.method.evaluate(node)))
+
+    def iterate(self, site: int, plan: Plan) -> Parcel:
+        """One iteration of a base station."""
+        node, method = Node("base_station", site), self.method
+        number = self.iterations.get(site, 0)
+        self.iterations[site] = number + 1
+        parcel = method.broadcast(node, self.terminals_of(site))
+        self.downloads.append(parcel)
+        arrived = []
+        for terminal in self.terminals_of(site):
+            own = replace(plan, local_iterations=self.steps.get(terminal, plan.local_iterations))
+            update, effort = method.train(terminal, parcel, own)
+            self.uploads.append(update)
+            self.efforts.append(effort)
+            if self.arrives(terminal, number):
+                arrived.append(update)
+        merged = method.merge(node, arrived)
+        self.record(node)
+        return merged
+
+    def begin(self, site: int, parcel: Parcel) -> None:
+        """Hand what the cloud sent to a base station."""
+        self.method.adopt(Node("base_station", site), parcel)
+
+    def cloud_round(self, plan: Plan) -> None:
+        """One round of the whole system."""
+        parcel = self.method.broadcast(CLOUD, range(self.tasks))
+        arrived = []
+        for site in range(self.tasks):
+            self.begin(site, parcel)
+            arrived.append([self.iterate(site, plan) for _ in range(plan.bs_iterations)][-1])
+        self.method.merge(CLOUD, arrived)
+        self.record(CLOUD)
+
+    def run(self, plan: Plan, rounds: int) -> Driver:
+        """Several rounds, everything computed in the end."""
+        for _ in range(rounds):
+            self.cloud_round(plan)
+        self.method.settle()
+        return self
+
+    def run_as_planned(self, observation: Observation = Observation(0, 0, 0)) -> Driver:
+        """Rounds as the method's own controller wants them, under an observation that never changes but for time."""
+        while (plan := self.method.plan(observation)) is not None:
+            self.cloud_round(plan)
+            observation = replace(observation, cloud_round=observation.cloud_round + 1)
+        self.method.settle()
+        return self
+
+    def models(self) -> Array:
+        """Settle and return the (B, P) models in use."""
+        return weights_of(self.method)
+
+    def cloud_scalars(self) -> list[Mapping[str, float]]:
+        """Numbers recorded at the cloud, in order."""
+        self.method.settle()
+        return [measured.scalars for node, measured in self.records if node == CLOUD]
+
+
+def value_of(state: Any) -> Any:
+    """Return a settled state, whether it was ever pending or not."""
+    return getattr(state, "value", state)
+
+
+def weights_of(method: Method) -> Array:
+    """Settle and return the models in use, one row each."""
+    method.settle()
+    return np.stack([method.weights(value_of(state)) for state in method.models()])
+
+
+# The real network ---------------------------------------------------------------------------------------------
+
+SCENARIO: dict[str, Any] = {
+    "name": "small",
+    "data": {
+        "source": "synthetic",
+        "arguments": {"tasks": 3, "samples_per_task": 40, "features": 4},
+        "split": {"train_fraction": 0.5, "validation_fraction": 0.2, "test_fraction": 0.3},
+    },
+    "terminals": {"per_base_station": 3},
+    "budget": {"cost": 500},
+    "methods": {
+        "rhfedmtl": {"cloud_rounds": 4},
+        "published": {"use": "rhfedmtl", "controller": "reference", "cloud_rounds": 2},
+        "hfedmtl": {"local_iterations": 3, "bs_iterations": 2},
+        "fedavg": {},
+        "fedprox": {"decay": 0.1},
+        "local": {"chunks": 6},
+    },
+}
+UNRELIABLE: dict[str, Any] = {
+    "terminals": {
+        "per_base_station": 3,
+        "dropout_probability": 0.25,
+        "slowdown": {"kind": "pareto"},
+        "availability": {"mean_on_s": 2.0, "mean_off_s": 0.5},
+    },
+    "collection": {"policy": "deadline", "deadline_s": 0.07},
+}
+
+
+def scenario_of(*changes: Mapping[str, Any]) -> Scenario:
+    """Return the small scenario with sections replaced."""
+    tree = dict(SCENARIO)
+    for change in changes:
+        tree |= change
+    return loading.check(tree)
+
+
+def setting_for(scenario: Scenario, seed: int = 0, eager: bool = False) -> Setting:
+    """Return a fresh setting of a scenario."""
+    streams = Streams(seed)
+    tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
+    return build_setting(scenario, build_federation(scenario, tasks, streams), streams, eager=eager)
+
+
+def simulated(scenario: Scenario, key: str, seed: int = 0, eager: bool = False) -> tuple[Result, Method]:
+    """Run one method of a scenario in the network; return what was recorded and the method in its last state."""
+    setting = setting_for(scenario, seed, eager)
+    data = setting.federation
+    method = build_method(key, scenario.methods[key], setting)
+    serving = [int(task) for task in data.terminal_task]
+    world = build_world(scenario, serving, setting.tasks, setting.streams)
+    return simulate(world, method, list(data.task_names)), method
+
+
+TABLES = ("rounds", "tasks", "participation", "terminals", "base_stations")
+
+
+def fingerprint(result: Result) -> dict[str, str]:
+    """Return every table as text that changes with the last bit of any number."""
+    return {name: repr(getattr(result, name)) for name in TABLES}
