@@ -249,7 +249,9 @@ def _collect(
     methods = []
     for key, entry in scenario.methods.items():
         kind = find(entry.use or key)
-        methods.append({"key": key, "label": entry.label or kind.label, "description": summary(kind)})
+        settings = ", ".join(f"{name} {value}" for name, value in entry.parameters.items())
+        description = summary(kind).partition(": ")[2] + (f" Here: {settings}." if settings else "")
+        methods.append({"key": key, "label": entry.label or kind.label, "description": description})
     limits = scenario.budget
     write_text(root / "scenario.yaml", resolved_yaml(scenario))
     write_json(

@@ -191,7 +191,7 @@ def network_table(experiment: Experiment) -> Table:
         share = "–" if pd.isna(sight) else f"{100 * sight:.0f} %"
         name = Cell(str(station["base_station"]))
         body.append((name, Cell(str(station["task"])), Cell(str(len(mine))), Cell(share), Cell(spread)))
-    header = ("Site", "Task", "Terminals", "In sight", "Median uplink SNR, dB")
+    header = ("Site", "Task", "Terminals", "In sight", "Median SNR, dB")
     return Table(header, tuple(body), "", frozenset({0, 1}))
 
 

@@ -28,13 +28,13 @@ class Presence:
         self._until_s = inf
         if law is not None:
             on_share = law.mean_on_s / (law.mean_on_s + law.mean_off_s)
-            self._on = bool(streams.uniform("first presence", terminal) < on_share)
+            self._on = streams.number("first presence", terminal) < on_share
             self._until_s = self._length_s()  # memoryless: the first period may start at time 0
 
     def _length_s(self) -> float:
         assert self._law is not None
         mean_s = self._law.mean_on_s if self._on else self._law.mean_off_s
-        return -mean_s * log(float(self._streams.uniform("presence", self._terminal, self._period)))
+        return -mean_s * log(self._streams.number("presence", self._terminal, self._period))
 
     def _forward(self, time_s: float) -> None:
         while time_s >= self._until_s:

@@ -26,8 +26,7 @@ class LoneTerminal(Terminal):
 
     def work_alone(self, plan: Plan, on_chunk: Callable[[], None]) -> Event:
         """Start ``plan.bs_iterations`` chunks of ``plan.local_iterations``; return the event of their end."""
-        self._process = self.env.process(self._chunks(plan, on_chunk))
-        return self._process
+        return self._go(self._chunks(plan, on_chunk))
 
     def _chunks(self, plan: Plan, on_chunk: Callable[[], None]) -> Steps:
         for _ in range(plan.bs_iterations):

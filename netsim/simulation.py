@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from channel_models.units import linear_to_db
@@ -70,6 +70,8 @@ def simulate(
             terminal.start()
         world.env.process(hierarchical(world, method, stations, recorder))
     ended_by = world.env.run(until=world.budget.ended)
+    for terminal in terminals:
+        terminal.stop()
     recorder.end()
     method.settle()
     rounds, tasks = _tables(recorder.rows)
@@ -79,7 +81,7 @@ def simulate(
         rounds=rounds,
         tasks=tasks,
         participation=[
-            asdict(entry) | {"base_station": f"bs-{entry.base_station:02d}"} for entry in recorder.participation
+            vars(entry) | {"base_station": f"bs-{entry.base_station:02d}"} for entry in recorder.participation
         ],
         terminals=_terminal_table(world, terminals, recorder),
         base_stations=_station_table(world, stations, task_names),

@@ -76,6 +76,7 @@ class Terminal:
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
         self._compute_w = processor_w(self.device.switched_capacitance, self.device.cpu_hz)
+        self._steps: Steps | None = None
         self._process: Process | None = None
         self._working = False
         if self.device.battery_j is not None:
@@ -84,7 +85,16 @@ class Terminal:
 
     def start(self) -> None:
         """Begin to wait for assignments."""
-        self._process = self.env.process(self._live())
+        self._go(self._live())
+
+    def _go(self, steps: Steps) -> Process:
+        self._steps, self._process = steps, self.env.process(steps)
+        return self._process
+
+    def stop(self) -> None:
+        """Drop everything, at the end of the run: what has been sent has been sent, the rest is refunded."""
+        if self._steps is not None:
+            self._steps.close()
 
     def _power(self, component: str, power_w: float) -> None:
         self.world.terminal_meter.set_power(self.index, component, power_w)
@@ -173,13 +183,13 @@ class Terminal:
     def _fate(self, edge_round: int, samples: float) -> tuple[float, float]:
         """Return when the terminal will leave (absolute) and how long it would compute."""
         terminals, streams = self.world.scenario.terminals, self.world.streams
-        u = float(streams.uniform("slowdown", self.entity, edge_round))
+        u = streams.number("slowdown", self.entity, edge_round)
         compute_s = duration_s(samples, self.device, slowdown_factor(terminals.slowdown, u))
         leaves_s = self.world.presences[self.index].on_until_s(self.env.now)
         if terminals.dropout_probability > 0.0:
-            lost, when = streams.uniform("dropout", self.entity, edge_round, draw=[0, 1])
+            lost, when = (streams.number("dropout", self.entity, edge_round, draw) for draw in (0, 1))
             if lost < terminals.dropout_probability:
-                leaves_s = min(leaves_s, self.env.now + float(when) * compute_s)
+                leaves_s = min(leaves_s, self.env.now + when * compute_s)
         return leaves_s, compute_s
 
     def _compute(self, compute_s: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:

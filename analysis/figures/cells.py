@@ -1,6 +1,6 @@
 """The ground each site serves: regular hexagons on a grid, nearest-site (Voronoi) cells elsewhere.
 
-The hexagonal grid is the layout of 3GPP TR 38.901, table 7.2-1; the inter-site distance is read off the sites.
+Nothing in the records says how sites were laid out, so the grid and its inter-site distance are read off them.
 """
 
 from __future__ import annotations
@@ -9,6 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Points = NDArray[np.float64]
+
+TOLERANCE = 0.01
+"""How far sites of a hexagonal grid may be off: this share of a distance, and of a 60 degree turn."""
 
 
 def cell_polygons(sites: Points, reach_m: float) -> list[Points]:
@@ -20,22 +23,33 @@ def cell_polygons(sites: Points, reach_m: float) -> list[Points]:
             of irregular ones.
 
     Returns:
-        One (corners, 2) polygon a site, counter-clockwise: a hexagon where all sites have the same distance to
-        their nearest neighbour (within 1 %), otherwise the part of a frame around everything that is nearest to it.
+        One (corners, 2) polygon a site, counter-clockwise: a hexagon where the sites are those of a
+        hexagonal grid, otherwise the part of a frame around everything that is nearest to it.
     """
     if len(sites) == 1:
         return [hexagon(sites[0], 2.0 * max(reach_m, 1.0), 0.0)]
+    lattice = _hexagonal_lattice(sites)
+    if lattice is not None:
+        spacing, direction = lattice
+        return [hexagon(site, spacing, direction) for site in sites]
+    low, high = sites.min(axis=0) - reach_m, sites.max(axis=0) + reach_m
+    frame = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
+    return [_nearest_region(place, sites, frame) for place in range(len(sites))]
+
+
+def _hexagonal_lattice(sites: Points) -> tuple[float, float] | None:
+    """Inter-site distance and the direction of one neighbour; None unless every neighbour lies 60 degrees on."""
     offsets = sites[None, :, :] - sites[:, None, :]
     distance = np.hypot(offsets[..., 0], offsets[..., 1])
     np.fill_diagonal(distance, np.inf)
     nearest = distance.min(axis=1)
-    if np.ptp(nearest) <= 0.01 * nearest.mean():
-        towards = offsets[0, int(distance[0].argmin())]
-        direction = float(np.arctan2(towards[1], towards[0]))
-        return [hexagon(site, float(nearest.mean()), direction) for site in sites]
-    low, high = sites.min(axis=0) - reach_m, sites.max(axis=0) + reach_m
-    frame = np.array([low, [high[0], low[1]], high, [low[0], high[1]]])
-    return [_nearest_region(place, sites, frame) for place in range(len(sites))]
+    if np.ptp(nearest) > TOLERANCE * nearest.mean():
+        return None
+    angles = np.arctan2(offsets[..., 1], offsets[..., 0])[distance <= (1 + TOLERANCE) * nearest.mean()]
+    turns = (angles - angles[0]) / (np.pi / 3)
+    if np.abs(turns - turns.round()).max() > TOLERANCE:
+        return None
+    return float(nearest.mean()), float(angles[0])
 
 
 def hexagon(centre: Points, across_m: float, direction: float) -> Points:

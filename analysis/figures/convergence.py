@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from analysis.curves import TrialCurve, round_curves
 from analysis.figures.steps import draw_step_curves, span_of
-from analysis.figures.style import PAGE_IN, legend_above, looks, method_handles, say_nothing_recorded, styled
+from analysis.figures.style import PAGE_IN, legend_above, looks, method_handles, styled
 from analysis.load import Experiment
 from analysis.quantities import COST, TIME
 
@@ -33,31 +33,33 @@ def suboptimality_curves(experiment: Experiment) -> tuple[TrialCurve, ...]:
     )
 
 
+def convergence_rows(experiment: Experiment) -> dict[str, tuple[TrialCurve, ...]]:
+    """What can be drawn on a logarithmic scale: label -> curves, without quantities that were not recorded."""
+    rows = {
+        "Duality gap": round_curves(experiment, "gap"),
+        "Objective − optimum": suboptimality_curves(experiment),
+    }
+    return {name: curves for name, curves in rows.items() if any((curve.value > 0).any() for curve in curves)}
+
+
 @styled
 def draw_convergence(experiment: Experiment) -> Figure:
     """Joint duality gap, and objective above the optimum where it is known, against time and cost.
 
     Lines are geometric means over seeds, bands 95 % intervals of the logarithm.
     """
-    rows = {"Duality gap": round_curves(experiment, "gap")}
-    above = suboptimality_curves(experiment)
-    if above:
-        rows["Objective − optimum"] = above
-    figure = Figure(figsize=(PAGE_IN, 0.45 + 1.95 * len(rows)))
-    panels = figure.subplots(len(rows), 2, squeeze=False, sharey="row", sharex="col")
-    shown: set[str] = set()
-    for line, (name, curves) in zip(panels, rows.items(), strict=True):
+    rows = convergence_rows(experiment)
+    everything = [curve for curves in rows.values() for curve in curves]
+    figure = Figure(figsize=(PAGE_IN, 0.45 + 1.95 * max(len(rows), 1)))
+    panels = figure.subplots(max(len(rows), 1), 2, squeeze=False, sharey="row", sharex="col")
+    for line, (name, curves) in zip(panels, rows.items(), strict=False):
         for axes, resource in zip(line, (TIME, COST), strict=True):
-            if not any(np.nanmax(curve.value) > 0 for curve in curves):
-                say_nothing_recorded(axes, f"{name.lower()}: not recorded")
-                continue
-            span = span_of([curve for group in rows.values() for curve in group], resource)
+            span = span_of(everything, resource)
             summary = draw_step_curves(axes, curves, span, looks(experiment), experiment.flagship, geometric=True)
             axes.label_outer()
-            shown |= set(summary["method"])
             _log_values(axes, summary)
         line[0].set_ylabel(name)
-    legend_above(figure, method_handles(experiment, shown))
+    legend_above(figure, method_handles(experiment, {curve.method for curve in everything}))
     return figure
 
 

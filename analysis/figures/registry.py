@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from matplotlib.figure import Figure
 
 from analysis.figures.control import draw_control
-from analysis.figures.convergence import draw_convergence
+from analysis.figures.convergence import convergence_rows, draw_convergence
 from analysis.figures.energy import draw_energy
 from analysis.figures.learning import accuracy_against, worst_task_against
 from analysis.figures.network_map import draw_network_map
@@ -47,11 +47,6 @@ def _spends(key: str) -> Callable[[Experiment], bool]:
     return lambda experiment: bool((experiment.tasks[key] > 0).any())
 
 
-def _has_gap(experiment: Experiment) -> bool:
-    rounds = experiment.rounds
-    return bool((rounds["gap"].notna() & (rounds["event"] != "edge") & (rounds["gap"] > 0)).any())
-
-
 def _has_control(experiment: Experiment) -> bool:
     clouds = experiment.rounds[experiment.rounds["event"] == "cloud"]
     return bool(clouds[["local_iterations", "bs_iterations"]].notna().to_numpy().any())
@@ -85,10 +80,11 @@ def exhibits() -> tuple[Exhibit, ...]:
         )
         for entry in (TIME, COST)
     ]
-    return (*curves, *worst, *_remaining())
+    return (*curves, *worst, *_outcomes(), *_workings())
 
 
-def _remaining() -> tuple[Exhibit, ...]:
+def _outcomes() -> tuple[Exhibit, ...]:
+    """Who learnt what, what it took, and who took part."""
     return (
         Exhibit(
             "tasks",
@@ -123,6 +119,12 @@ def _remaining() -> tuple[Exhibit, ...]:
             draw_finish_times,
             lambda experiment: bool(experiment.participation["finish_s"].notna().any()),
         ),
+    )
+
+
+def _workings() -> tuple[Exhibit, ...]:
+    """Where it happened and how training went."""
+    return (
         Exhibit(
             "network_map",
             "network",
@@ -137,7 +139,7 @@ def _remaining() -> tuple[Exhibit, ...]:
             " dual variables) and, where the optimum was computed, the training objective above it. Geometric means"
             " over seeds with 95 % intervals of the logarithm from three seeds on.",
             draw_convergence,
-            _has_gap,
+            lambda experiment: bool(convergence_rows(experiment)),
             wide=True,
         ),
         Exhibit(

@@ -1,7 +1,6 @@
 """How every figure looks: one type size, one colour and one marker per method, told apart by the colour-blind too.
 
-Colours are seaborn's "colorblind" palette (after Wong, Nature Methods 8, 2011), without its yellow, which
-disappears on white paper.
+Colours are seaborn's "colorblind" palette without its yellow, which disappears on white paper.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
@@ -166,9 +164,3 @@ def _broken(group: list[Artist], width_pt: float) -> list[list[Artist]]:
         if length == 1 or all(sum(widths[start : start + length]) <= width_pt for start in starts):
             return [group[start : start + length] for start in starts]
     return []
-
-
-def say_nothing_recorded(axes: Axes, what: str) -> None:
-    """An empty panel that says why it is empty."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, what, transform=axes.transAxes, ha="center", va="center", color=FAINT)

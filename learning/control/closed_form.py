@@ -54,7 +54,7 @@ def affordable_iterations(budget: float, price: Price, H: int) -> int:
 def affordable_local_iterations(budget: float, price: Price, K: int) -> int:
     """Return the largest H with K (C_bs + H C_dev) <= budget; negative if not even H = 0 fits."""
     if price.local_iteration <= 0.0:
-        return 2**31
+        return 2**31 if K * price.bs_iteration <= budget * (1.0 + _SLACK) else -1
     return floor((budget / K - price.bs_iteration) / price.local_iteration * (1.0 + _SLACK))
 
 
@@ -107,7 +107,7 @@ class ClosedFormControl:
         K = max(1, iterations[scarce])
         most = min(affordable_local_iterations(shares[name], prices[name], K) for name in prices)
         # What a round leaves over goes to the rounds after it; only the last one spends it on local work.
-        return Plan(min(most, self.max_local_iterations if last else wishes[scarce]), K)
+        return Plan(min(most, self.max_local_iterations if last else max(H, wishes[scarce])), K)
 
     def _local_iterations(self, q: float, price: Price) -> int:
         if price.local_iteration <= 0.0 or price.bs_iteration <= 0.0:

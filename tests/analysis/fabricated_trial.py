@@ -223,7 +223,7 @@ class Trial:
         )
         energy = {f"energy_{part}_j": 1.0 for part in ("compute", "transmit", "receive", "idle")}
         totals = {"energy_j": 4.0, "bytes_up": 1e4, "bytes_down": 1e4}
-        return self.terminals.assign(**energy, **totals, **{name: counts[name].to_numpy() for name in counts})
+        return self.terminals.assign(**energy, **totals, **{str(name): counts[name].to_numpy() for name in counts})
 
     def _base_stations(self) -> pd.DataFrame:
         return pd.DataFrame(

@@ -37,14 +37,23 @@ def test_hexagons_of_a_grid_share_their_sides_however_it_is_turned(turn: float) 
     assert len(shared) == 2
 
 
-@given(st.integers(2, 12), st.integers(0, 10_000))
+@given(st.integers(3, 12), st.integers(0, 10_000))
 def test_irregular_cells_divide_the_frame_and_hold_their_own_site(count: int, seed: int) -> None:
     sites = np.random.default_rng(seed).uniform(0, 1000, (count, 2))
-    sites[:2] = [[0.0, 0.0], [1000.0, 900.0]]
-    if count == 2:
-        sites = np.vstack([sites, [700.0, 100.0]])
-    cells = cell_polygons(sites, 50.0)
-    frame = np.prod(np.ptp(sites, axis=0) + 100.0)
+    sites[1] = sites[0] + [1.0, 2.0]  # a pair closer than any grid would have it
+    _assert_divides(sites, 50.0)
+
+
+def test_a_square_grid_has_square_cells() -> None:
+    axis = np.arange(3) * 100.0
+    sites = np.stack(np.meshgrid(axis, axis), axis=-1).reshape(-1, 2)
+    _assert_divides(sites, 50.0)
+    assert [_area(cell) for cell in cell_polygons(sites, 50.0)] == pytest.approx([1e4] * 9)
+
+
+def _assert_divides(sites: np.ndarray, reach_m: float) -> None:
+    cells = cell_polygons(sites, reach_m)
+    frame = np.prod(np.ptp(sites, axis=0) + 2 * reach_m)
     assert sum(_area(cell) for cell in cells) == pytest.approx(frame)
     for place, cell in enumerate(cells):
         assert [_holds(cell, site) for site in sites] == [other == place for other in range(len(sites))]

@@ -125,7 +125,7 @@ def test_the_end_of_a_run_is_compared_at_the_full_amount(experiment: Experiment)
     table = compare_at_levels(experiment, states=states)
     finals = {(s.method, s.seed): s.curve(BALANCED_ACCURACY).value[-1] for s in states}
     full = table.query("measure == @BALANCED_ACCURACY.name and resource == 'cost' and level == 1.0")
-    for row in full.itertuples():
-        differences = [finals["rhfedmtl", seed] - finals[row.other, seed] for seed in experiment.seeds]
-        assert row.difference == pytest.approx(np.mean(differences), abs=1e-12)
+    for row in full.to_dict("records"):
+        differences = [finals["rhfedmtl", seed] - finals[row["other"], seed] for seed in experiment.seeds]
+        assert row["difference"] == pytest.approx(np.mean(differences), abs=1e-12)
     assert full["total_kind"].tolist() == ["budget", "budget"]

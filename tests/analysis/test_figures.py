@@ -145,7 +145,8 @@ def test_drawing_leaves_other_peoples_settings_alone(experiment: Experiment) -> 
 def test_settling_leaves_the_axes_where_drawing_puts_them(experiment: Experiment, exhibit: Exhibit) -> None:
     settled, plain = (exhibit.draw(experiment) for _ in range(2))
     settle(settled)
-    FigureCanvasAgg(plain).draw()
+    with mpl.rc_context(settings()):
+        FigureCanvasAgg(plain).draw()
     for one, other in zip(settled.axes, plain.axes, strict=True):
         assert one.get_position().bounds == pytest.approx(other.get_position().bounds, abs=0.01)
 

@@ -41,7 +41,7 @@ def test_outcomes_are_counted_and_only_for_methods_that_invite(experiment: Exper
     assert list(counts.columns) == list(OUTCOMES)
     assert counts.to_numpy().sum() == len(experiment.participation)
     totals = experiment.terminals.groupby("method")[list(OUTCOMES)].sum()
-    assert counts.loc["fedavg"].tolist() == totals.loc["fedavg"].tolist()
+    assert counts.T["fedavg"].tolist() == totals.T["fedavg"].tolist()
 
 
 def test_finish_times_count_from_the_start_of_the_round_and_leave_out_what_never_came() -> None:

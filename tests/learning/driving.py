@@ -20,7 +20,7 @@ from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.losses import make_loss
 from learning.primal_dual.solver import make_solver
 from learning.setting import Setting
-from netsim.port import CLOUD, Node, Observation
+from netsim.port import CLOUD, Node
 from netsim.simulation import Result, simulate
 from netsim.world import build_world
 from scenarios import loading
@@ -148,7 +148,9 @@ class Driver:
 
     def begin(self, site: int, parcel: Parcel) -> None:
         """Hand what the cloud sent to a base station."""
-        self.method.adopt(Node("base_station", site), parcel)
+        node = Node("base_station", site)
+        self.method.adopt(node, parcel)
+        self.record(node)
 
     def cloud_round(self, plan: Plan) -> None:
         """One round of the whole system."""
@@ -167,17 +169,14 @@ class Driver:
         self.method.settle()
         return self
 
-    def run_as_planned(self, observation: Observation = Observation(0, 0, 0)) -> Driver:
-        """Rounds as the method's own controller wants them, under an observation that never changes but for time."""
-        while (plan := self.method.plan(observation)) is not None:
-            self.cloud_round(plan)
-            observation = replace(observation, cloud_round=observation.cloud_round + 1)
-        self.method.settle()
-        return self
-
     def models(self) -> Array:
         """Settle and return the (B, P) models in use."""
         return weights_of(self.method)
+
+    def site_scalars(self, site: int) -> list[Mapping[str, float]]:
+        """Numbers recorded at a base station, in order: when a round begins and after every iteration."""
+        self.method.settle()
+        return [measured.scalars for node, measured in self.records if node == Node("base_station", site)]
 
     def cloud_scalars(self) -> list[Mapping[str, float]]:
         """Numbers recorded at the cloud, in order."""
@@ -220,10 +219,11 @@ UNRELIABLE: dict[str, Any] = {
     "terminals": {
         "per_base_station": 3,
         "dropout_probability": 0.25,
+        "classes": [{"name": "slow", "cycles_per_sample": 1e6}],
         "slowdown": {"kind": "pareto"},
-        "availability": {"mean_on_s": 2.0, "mean_off_s": 0.5},
+        "availability": {"mean_on_s": 0.3, "mean_off_s": 0.1},
     },
-    "collection": {"policy": "deadline", "deadline_s": 0.07},
+    "collection": {"policy": "deadline", "deadline_s": 0.02},
 }
 
 

@@ -1,0 +1,377 @@
+"""HFedMTL through the port: safe whatever is lost, certified at every record, and headed for the joint optimum."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from learning.data.federate import Federation
+from learning.deferred import DeferredQueue, Pending
+from learning.methods.base import Method
+from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.hfedmtl import FixedDualParameters, HFedMTL, LocalUpdate, measured_contraction
+from learning.methods.rhfedmtl import PlannedDualParameters, RHFedMTL
+from learning.parcels import Effort, Parcel, Plan
+from learning.primal_dual.centralised import solve_joint
+from learning.primal_dual.losses import LOSSES, make_loss
+from netsim.port import CLOUD, Node
+from scenarios.errors import ScenarioError
+from tests.learning import user_modules
+from tests.learning.driving import (
+    UNRELIABLE,
+    Driver,
+    federation_of,
+    random_federation,
+    scenario_of,
+    setting_of,
+    simulated,
+    value_of,
+)
+
+Array = NDArray[Any]
+
+
+def hfedmtl(federation: Federation, loss: str = "hinge", parameters: Any = None, **setting: Any) -> HFedMTL:
+    """Return a fresh method."""
+    return HFedMTL(setting_of(federation, loss, **setting), parameters or FixedDualParameters())
+
+
+def lossy(seed: int, share: float) -> Callable[[int, int], bool]:
+    """Return whether an update arrives, a share being lost at random."""
+    return lambda terminal, number: np.random.default_rng([seed, terminal, number]).random() >= share
+
+
+# Safety, certificates and invariants --------------------------------------------------------------------------
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    loss=st.sampled_from(sorted(LOSSES)),
+    seed=st.integers(0, 10**6),
+    aggregation=st.sampled_from(["adding", "averaging"]),
+    sampling=st.sampled_from(["permutation", "uniform"]),
+    lost=st.sampled_from([0.0, 0.4, 0.9]),
+)
+def test_no_merge_lowers_the_dual_and_every_gap_is_a_certificate_whatever_is_lost(
+    loss: str, seed: int, aggregation: Any, sampling: Any, lost: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    federation = random_federation(seed, loss=loss)
+    lambda1, lambda2 = rng.choice([0.01, 0.1, 1.0], 2)
+    parameters = FixedDualParameters(aggregation, sampling, relaxation=float(rng.choice([0.5, 1.0, 1.3])))
+    method = hfedmtl(federation, loss, parameters, lambda1=lambda1, lambda2=lambda2, seed=seed)
+    steps = {j: int(rng.integers(0, 6)) for j in range(0, 9, 2)}  # stragglers, some of which do nothing at all
+    driver = Driver(method, lossy(seed, lost), steps).run(Plan(4, 3), 3)
+    for site in range(3):
+        found = driver.site_scalars(site)
+        for begin in range(0, len(found), 4):  # r moves between cloud rounds, and the dual with it
+            duals = np.array([scalars["dual"] for scalars in found[begin : begin + 4]])
+            assert np.all(np.diff(duals) >= -1e-12 * np.maximum(1.0, np.abs(duals[1:])))
+    for _, measured in driver.records:
+        scalars = measured.scalars
+        scale = max(1.0, abs(scalars["primal"]))
+        assert scalars["gap"] >= -1e-12 * scale
+        assert scalars["primal"] - scalars["dual"] == pytest.approx(scalars["gap"], abs=1e-10 * scale)
+    for scalars in driver.cloud_scalars():
+        assert scalars["objective"] >= scalars["dual"] - 1e-12 * max(1.0, abs(scalars["dual"]))
+
+
+@settings(max_examples=20, deadline=None)
+@given(loss=st.sampled_from(sorted(LOSSES)), seed=st.integers(0, 10**6), lost=st.sampled_from([0.0, 0.5]))
+def test_every_model_stays_the_image_of_the_duals(loss: str, seed: int, lost: float) -> None:
+    federation = random_federation(seed, loss=loss)
+    method = hfedmtl(federation, loss, seed=seed)
+    driver = Driver(method, lossy(seed, lost)).run(Plan(3, 4), 5)
+    images = method.setting.solver.dual_image(np.arange(9)).reshape(3, 3, -1).sum(axis=1)
+    coupling = method.setting.coupling
+    for site, state in enumerate(map(value_of, method.models())):
+        np.testing.assert_allclose(state.u, images[site] / federation.task_samples[site], atol=1e-12)
+        np.testing.assert_array_equal(state.w, coupling.primal_map(state.u, state.r))
+        np.testing.assert_array_equal(state.r, value_of(method.broadcast(CLOUD, range(3)).content))
+    assert driver.iterations == {0: 20, 1: 20, 2: 20}
+
+
+def test_ten_thousand_merges_let_no_model_drift_from_its_duals() -> None:
+    federation = random_federation(4, tasks=2, terminals=2)
+    method = hfedmtl(federation, "logistic")
+    node, plan = Node("base_station", 0), Plan(2, 1)
+    for _ in range(10_000):
+        parcel = method.broadcast(node, [0, 1])
+        method.merge(node, [method.train(j, parcel, plan)[0] for j in (0, 1)])
+    method.settle()
+    image = method.setting.solver.dual_image([0, 1]).sum(axis=0) / federation.task_samples[0]
+    np.testing.assert_allclose(value_of(method.models()[0]).u, image, atol=1e-12)
+
+
+def test_a_lost_update_leaves_its_terminals_duals_and_everybody_elses_result_as_they_were() -> None:
+    federation = random_federation(7)
+    method = hfedmtl(federation)
+    start = method.setting.solver.duals()
+    Driver(method, lambda terminal, number: terminal != 1).run(Plan(5, 2), 2)
+    duals, offsets = method.setting.solver.duals(), federation.terminal_offsets
+    np.testing.assert_array_equal(duals[offsets[1] : offsets[2]], start[offsets[1] : offsets[2]])
+    assert all(np.any(duals[offsets[j] : offsets[j + 1]] != start[offsets[j] : offsets[j + 1]]) for j in (0, 2, 3))
+    idle = hfedmtl(federation)
+    Driver(idle, steps={1: 0}).run(Plan(5, 2), 2)
+    np.testing.assert_array_equal(idle.setting.solver.duals(), duals)
+
+
+def test_a_merge_of_nothing_keeps_the_model() -> None:
+    method = hfedmtl(random_federation(7), "logistic")
+    before = Driver(method).run(Plan(3, 1), 1).models()
+    method.merge(Node("base_station", 1), [])
+    np.testing.assert_array_equal(Driver(method).models(), before)
+
+
+def test_averaging_divides_by_all_that_were_asked_even_if_few_answer() -> None:
+    federation = random_federation(7)
+    method = hfedmtl(federation, parameters=FixedDualParameters("averaging"))
+    driver = Driver(method, lambda terminal, number: terminal == 0)
+    driver.iterate(0, Plan(5, 1))
+    method.settle()
+    update, gamma = driver.uploads[0].content
+    assert gamma == 1 / 3
+    u = value_of(method.models()[0]).u
+    np.testing.assert_allclose(u, update.value.du / 3 / federation.task_samples[0], atol=1e-15)
+
+
+# Known answers ------------------------------------------------------------------------------------------------
+
+
+def tiny_federation() -> Federation:
+    """Return the tiny acceptance set: two tasks, two terminals each, three rows each, d = 2."""
+    i, b = np.tile(np.arange(6), 2), np.repeat([0, 1], 6)
+    X = np.stack([np.sin(1 + i + 3 * b), np.cos(2 * i + b)], axis=1)
+    y = np.where(X[:, 0] + (1 - 2 * b) * 0.5 * X[:, 1] >= 0, 1.0, -1.0)
+    y[[0, 6]] *= -1
+    return federation_of(X, y, [3] * 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("loss", "models"),
+    [
+        ("hinge", [[1.0442809205603, -0.1873022400608], [1.1568192452253, 0.1451817498160]]),
+        ("logistic", [[0.7046749409028, -0.2109945112401], [0.8970106383555, 0.3734698278185]]),
+        ("smoothed_hinge", [[0.8163292974512, -0.1177397961560], [0.9567096731591, 0.1728399133354]]),
+        ("squared", [[0.5479294389916, -0.1582716228570], [0.6590997938606, 0.3225330807748]]),
+    ],
+)
+def test_two_cloud_rounds_of_three_iterations_follow_the_known_trajectory(loss: str, models: Any) -> None:
+    cyclic = SimpleNamespace(
+        aggregation="adding", sampling="cyclic", relaxation=1.0, local_iterations=4, bs_iterations=3, cloud_rounds=2
+    )
+    method = hfedmtl(tiny_federation(), loss, cyclic, lambda1=0.1, lambda2=0.05)
+    driver = Driver(method)
+    driver.cloud_round(Plan(4, 3))
+    parcel = method.broadcast(CLOUD, range(2))
+    states = []
+    for site in range(2):
+        driver.begin(site, parcel)
+        states.append([driver.iterate(site, Plan(4, 3)) for _ in range(3)][-1])
+    found = driver.models()  # the known ones have not been moved to the last r
+    np.testing.assert_allclose(found, models, atol=1e-10)
+    method.merge(CLOUD, states)
+    driver.record(CLOUD)
+    if loss == "hinge":
+        certified = [(scalars["primal"], scalars["dual"]) for scalars in driver.cloud_scalars()]
+        known = [(1.4432396524513, 1.2510005221046), (1.3016955303615, 1.2802821929796)]
+        np.testing.assert_allclose(certified, known, atol=1e-10)
+        r = value_of(method.broadcast(CLOUD, range(2)).content)
+        np.testing.assert_allclose(r, [1.1005500828928, -0.0210602451224], atol=1e-10)
+
+
+def test_five_identical_terminals_are_solved_by_one_safe_round() -> None:
+    federation = federation_of(np.ones((5, 1)), np.ones(5), [1] * 5, 1)
+    method = hfedmtl(federation, "squared", lambda1=0.1, lambda2=0.0)
+    assert Driver(method).run(Plan(1, 1), 1).models()[0, 0] == pytest.approx(10 / 11, abs=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "smoothed_hinge", "logistic", "squared"])
+def test_a_long_run_proves_that_it_reached_the_joint_optimum(loss: str) -> None:
+    federation = random_federation(21, loss=loss)
+    method = hfedmtl(federation, loss)
+    driver = Driver(method).run(Plan(20, 10), 60)
+    last = driver.cloud_scalars()[-1]
+    assert -1e-12 <= last["gap"] <= 1e-6 * last["primal"]
+    task_of_row = np.repeat(federation.terminal_task, np.diff(federation.terminal_offsets))
+    best = solve_joint(federation.X, federation.y, task_of_row, 3, make_loss(loss), 0.1, 0.1, tolerance=1e-13)
+    assert last["primal"] == pytest.approx(best.primal, rel=1e-6)
+    assert last["objective"] == pytest.approx(best.primal, rel=1e-6)
+    np.testing.assert_allclose(driver.models(), best.W, atol=1e-6)
+
+
+def test_over_relaxation_reaches_the_optimum_of_a_smooth_loss_in_fewer_rounds() -> None:
+    def rounds(relaxation: float) -> int:
+        parameters = FixedDualParameters(relaxation=relaxation)
+        method = hfedmtl(random_federation(21, loss="logistic"), "logistic", parameters, lambda1=0.01, lambda2=0.1)
+        scalars = Driver(method).run(Plan(40, 20), 30).cloud_scalars()
+        return next(i for i, each in enumerate(scalars) if each["gap"] <= 1e-5 * each["primal"])
+
+    share = 0.1 / 0.11
+    assert rounds(2.0 / (2.0 - share)) < 0.7 * rounds(1.0)
+
+
+# What the network is told -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Expected:
+    """What a method should report."""
+
+    method: Method
+    upload_values: int
+    certificate: bool
+
+
+def reporting_methods() -> list[Expected]:
+    """Return the primal-dual methods, with and without gap reports."""
+    setting = {"overhead_bits": 100.0}
+    federation = random_federation(3)
+    fixed = hfedmtl(federation, **setting)
+    planned, published = (
+        RHFedMTL(setting_of(federation, **setting), PlannedDualParameters(controller=controller))  # type: ignore[arg-type]
+        for controller in ("closed_form", "reference")
+    )
+    return [Expected(fixed, 4, False), Expected(planned, 6, True), Expected(published, 4, False)]
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_messages_and_efforts_are_as_long_as_their_content(which: int) -> None:
+    expected = reporting_methods()[which]
+    driver = Driver(expected.method).run(Plan(5, 2), 1)
+    federation = expected.method.setting.federation
+    model_bits = 4 * 32 + 100.0
+    assert {parcel.bits for parcel in driver.downloads} == {model_bits}
+    assert {parcel.bits for parcel in driver.uploads} == {expected.upload_values * 32 + 100.0}
+    assert expected.method.broadcast(CLOUD, range(3)).bits == model_bits
+    assert expected.method.merge(Node("base_station", 0), []).bits == model_bits
+    sizes = np.diff(federation.terminal_offsets)
+    order = [j for site in range(3) for _ in range(2) for j in range(3 * site, 3 * site + 3)]
+    passes = 2 if expected.certificate else 0
+    assert driver.efforts == [Effort(5, 5 + passes * sizes[j]) for j in order]
+
+
+def test_a_torch_module_is_refused_in_one_line() -> None:
+    setting = setting_of(random_federation(3), module=user_modules.linear)
+    for kind in (HFedMTL, RHFedMTL):
+        with pytest.raises(ScenarioError, match=r"^learning\.model = [^\n]*: allowed: linear[^\n]*$"):
+            kind(setting, kind.Parameters())
+    FedAvg(setting, AveragingParameters())
+
+
+# The measured contraction -------------------------------------------------------------------------------------
+
+
+def readings(*gaps: tuple[float, float], H: int = 4) -> list[tuple[int, Pending]]:
+    """Return settled updates with the given gaps before and after."""
+    updates = []
+    for before, after in gaps:
+        pending = Pending(0)
+        pending.resolve(LocalUpdate(np.zeros(1), before, after, None))
+        updates.append((H, pending))
+    return updates
+
+
+def test_the_contraction_is_that_of_all_gaps_together() -> None:
+    shrunk = np.exp(-2.0)
+    assert measured_contraction(readings((10.0, 10.0 * shrunk))) == pytest.approx(0.5)
+    assert measured_contraction(readings((10.0, 2.0), (5.0, 0.0), (1.0, 2.0), H=2)) == pytest.approx(np.log(4.0) / 2)
+
+
+@pytest.mark.parametrize("gaps", [[], [(1.0, 1.0)], [(1.0, 2.0)], [(0.0, 0.0)], [(np.nan, 1.0)]])
+def test_without_a_shrinking_gap_there_is_no_contraction(gaps: list[tuple[float, float]]) -> None:
+    assert measured_contraction(readings(*gaps)) is None
+
+
+def test_an_exact_solution_has_a_finite_contraction() -> None:
+    assert measured_contraction(readings((1.0, 0.0), H=1)) == pytest.approx(12 * np.log(10.0))
+
+
+@pytest.mark.parametrize("H", [1, 3, 7])
+def test_on_orthogonal_rows_every_step_removes_one_samples_share(H: int) -> None:
+    n = 8
+    federation = federation_of(np.eye(2 * n), np.ones(2 * n), [n, n], 1)
+    parameters = PlannedDualParameters(controller="closed_form")
+    method = RHFedMTL(setting_of(federation, "smoothed_hinge"), parameters)
+    driver = Driver(method)
+    driver.iterate(0, Plan(H, 1))
+    method.settle()
+    updates = [(H, parcel.content[0]) for parcel in driver.uploads]
+    assert measured_contraction(updates) == pytest.approx(-np.log(1.0 - H / n) / H, rel=1e-12)
+
+
+# In the network -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["hfedmtl", "rhfedmtl", "published"])
+def test_in_an_unreliable_network_every_record_is_certified_and_no_iteration_lowers_the_dual(key: str) -> None:
+    result, _ = simulated(scenario_of(UNRELIABLE), key)
+    rounds = result.rounds
+    assert len(rounds) > 5
+    assert all(row["gap"] >= -1e-12 for row in rounds)
+    for row in rounds:
+        assert row["primal"] - row["dual"] == pytest.approx(row["gap"], abs=1e-10)
+    for node in ("bs-00", "bs-01", "bs-02"):
+        mine = [row for row in rounds if row["node"] == node]
+        for earlier, later in zip(mine, mine[1:], strict=False):
+            if earlier["cloud_round"] == later["cloud_round"]:
+                assert later["dual"] >= earlier["dual"] - 1e-12
+
+
+def test_scores_at_base_stations_can_be_left_out_and_certificates_stay() -> None:
+    result, _ = simulated(scenario_of({"output": {"edge_metrics": False}}), "hfedmtl")
+    assert {row["event"] for row in result.tasks} == {"start", "cloud", "end"}
+    assert all("gap" in row for row in result.rounds if row["event"] == "edge")
+
+
+def test_a_batch_of_all_terminals_is_one_call_of_the_solver() -> None:
+    method = hfedmtl(random_federation(3))
+    calls: list[int] = []
+
+    class Counting(DeferredQueue):
+        def submit(self, kernel: Any, *rest: Any, **slots: Any) -> Pending:
+            calls.append(1)
+            return super().submit(kernel, *rest, **slots)
+
+    ascended: list[int] = []
+    solver = method.setting.solver
+    ascend = solver.ascend
+
+    def counted(jobs: Any) -> Any:
+        ascended.append(len(jobs.terminals))
+        return ascend(jobs)
+
+    solver.ascend = counted  # type: ignore[method-assign]
+    Driver(method).run(Plan(3, 4), 2)
+    assert ascended == [9] * 8
+
+
+def test_permuting_the_terminals_of_a_task_changes_nothing_but_the_last_bits() -> None:
+    federation = random_federation(5)
+    order = np.array([2, 0, 1, 5, 4, 3, 6, 8, 7])
+    cuts = federation.terminal_offsets
+    rows = np.concatenate([np.arange(cuts[j], cuts[j + 1]) for j in order])
+    other = federation_of(federation.X[rows], federation.y[rows], np.diff(cuts)[order].tolist(), 3)
+    cyclic: Any = SimpleNamespace(aggregation="adding", sampling="cyclic", relaxation=1.0)
+    cyclic.local_iterations, cyclic.bs_iterations, cyclic.cloud_rounds = 5, 2, None
+    first, second = (
+        Driver(hfedmtl(data, parameters=cyclic)).run(Plan(5, 2), 3).models() for data in (federation, other)
+    )
+    np.testing.assert_allclose(first, second, atol=1e-12)
+
+
+def test_parcels_name_their_senders() -> None:
+    method = hfedmtl(random_federation(3))
+    driver = Driver(method)
+    driver.iterate(1, Plan(1, 1))
+    assert [parcel.sender for parcel in driver.uploads] == [3, 4, 5]
+    merged: Parcel = method.merge(Node("base_station", 1), [])
+    assert merged.sender == 1 and replace(merged).bits == merged.bits

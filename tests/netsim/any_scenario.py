@@ -1,0 +1,77 @@
+"""Scenarios of every kind for property tests: sharing, stragglers, drop-outs, absences, deadlines, batteries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from netsim.world import World
+from tests.netsim.counting import Counting
+from tests.netsim.worlds import scenario, world
+
+SLOWDOWNS = ("none", "shifted_exponential", "pareto", "lognormal", "bimodal")
+
+
+@st.composite
+def hardware(draw: st.DrawFn) -> dict[str, Any]:
+    """Return one class of devices; one visit of a row takes 0.1 ms to 2 ms."""
+    return {
+        "cpu_hz": draw(st.sampled_from([0.1e9, 0.5e9, 2e9])),
+        "cycles_per_sample": 2e5,
+        "tx_power_dbm": draw(st.sampled_from([10.0, 23.0])),
+        "rx_power_w": draw(st.sampled_from([0.0, 0.5])),
+        "idle_power_w": draw(st.sampled_from([0.0, 0.02])),
+        "battery_j": draw(st.sampled_from([None, None, 0.03, 0.3, 3.0])),
+    }
+
+
+@st.composite
+def terminals(draw: st.DrawFn) -> dict[str, Any]:
+    """Return the terminals section of a scenario."""
+    classes = draw(st.lists(hardware(), min_size=1, max_size=2))
+    absences = {"mean_on_s": draw(st.floats(0.05, 2.0)), "mean_off_s": draw(st.floats(0.05, 1.0))}
+    return {
+        "classes": [{"name": f"class {i}", **kind} for i, kind in enumerate(classes)],
+        "slowdown": {"kind": draw(st.sampled_from(SLOWDOWNS))},
+        "dropout_probability": draw(st.sampled_from([0.0, 0.0, 0.3])),
+        "availability": draw(st.sampled_from([None, absences])),
+    }
+
+
+@st.composite
+def worlds(draw: st.DrawFn, **fixed: Any) -> World:
+    """Return a fresh world that lasts a few simulated seconds."""
+    settings: dict[str, Any] = {
+        "budget": {"time_s": draw(st.floats(0.1, 3.0))},
+        "terminals": draw(terminals()),
+        "collection": {
+            "policy": draw(st.sampled_from(["all", "first_k", "deadline"])),
+            "k_fraction": draw(st.sampled_from([0.3, 0.75])),
+            "deadline_s": draw(st.floats(0.01, 0.3)),
+        },
+        "base_stations": {"static_power": draw(st.sampled_from(["none", "airtime", "always"]))},
+        "network": {
+            "uplink": {
+                "share": draw(st.sampled_from(["tdma", "ofdma"])),
+                "min_slice_hz": draw(st.sampled_from([180e3, 450e3])),
+            }
+        },
+    }
+    sites, per_site = draw(st.integers(1, 3)), draw(st.integers(1, 4))
+    return world(scenario(**settings | fixed), sites, per_site, draw(st.integers(0, 2**20)))
+
+
+@st.composite
+def methods(draw: st.DrawFn, **fixed: Any) -> Counting:
+    """Return a fresh method with messages of 0.5 kB to 25 kB."""
+    return Counting(
+        **{
+            "bits_down": draw(st.sampled_from([4e3, 2e5])),
+            "bits_up": draw(st.sampled_from([4e3, 5e4, 2e5])),
+            "samples": draw(st.sampled_from([1.0, 20.0])),
+            "local_iterations": draw(st.integers(1, 3)),
+            "bs_iterations": draw(st.integers(1, 3)),
+        }
+        | fixed
+    )
