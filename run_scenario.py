@@ -104,6 +104,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, like every other error here."""
 
     def error(self, message: str) -> NoReturn:
+        """Raise the message as a ScenarioError."""
         raise ScenarioError("command line", message, "see --help")
 
 
@@ -197,11 +198,11 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
     trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
     folder = root / "trials"
     folder.mkdir(parents=True, exist_ok=True)
-    todo = [trial for trial in trials if not trial.finished(folder, data)]
-    workers = 1 if device == "cuda" else min(options.workers or os.cpu_count() or 1, max(1, len(todo)))
+    missing = [trial for trial in trials if not trial.finished(folder, data)]
+    workers = 1 if device == "cuda" else min(options.workers or os.cpu_count() or 1, max(1, len(missing)))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    jobs = [Job(t, federations[t.seed], t.fingerprint(data), folder, threads) for t in todo]
-    failed = _run_jobs(jobs, workers, len(trials) - len(todo), console)
+    jobs = [Job(t, federations[t.seed], t.fingerprint(data), folder, threads) for t in missing]
+    failed = _run_jobs(jobs, workers, len(trials) - len(missing), console)
     finished = [trial for trial in trials if trial.finished(folder, data)]
     if finished:
         _collect(scenario, root, finished, federations, time.perf_counter() - started_s)

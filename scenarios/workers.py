@@ -67,10 +67,10 @@ def run_jobs(work: Work, jobs: Sequence[Any], workers: int, preload: Sequence[st
                 yield message
     finally:
         for process, pipe in idle:
-            pipe.close()  # it leaves by itself
+            pipe.close()  # told that nothing follows, it leaves by itself
+            process.join()
         for process, _ in running.values():
             process.terminate()
-        for process in [*(process for process, _ in idle), *(process for process, _ in running.values())]:
             process.join()
 
 
