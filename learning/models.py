@@ -48,7 +48,7 @@ class LinearModel:
 
     Args:
         features: d.
-        solver: holds the terminals' rows; None if nothing is trained.
+        solver: holds the terminals' rows.
     """
 
     linear = True

@@ -175,7 +175,7 @@ class Downlink(Section):
     """The broadcast from a base station to the terminals it has scheduled, at the worst one's rate."""
 
     bandwidth_hz: Positive = 0.9e6
-    tx_power_dbm: float = 36.5
+    tx_power_dbm: float = 35.5
     """Power in this band: 49 dBm in 20 MHz leaves 35.5 dBm in 0.9 MHz."""
     noise_figure_db: NonNegative = 9.0
     neighbour_activity: Share = 0.3
@@ -344,6 +344,12 @@ class Scenario(Section):
     def _flagship_is_a_method(self) -> Scenario:
         if self.flagship is not None and self.flagship not in self.methods:
             raise ValueError(f"a flagship that is one of the methods: {', '.join(self.methods)}")
+        return self
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> Scenario:
+        if len(set(self.seed_list)) < len(self.seed_list):
+            raise ValueError("seeds that are all different")
         return self
 
     @property

@@ -18,7 +18,7 @@ class ProximalParameters(AveragingParameters):
     """Parameters of FedProx.
 
     Attributes:
-        proximal: mu, weight of the proximal term; 0 regresses to FedAvg.
+        proximal: mu, weight of the proximal term; 0 regresses to FedAvg, a huge one keeps the model received.
     """
 
     proximal: float = Field(default=0.1, ge=0)

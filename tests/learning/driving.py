@@ -57,7 +57,7 @@ def random_federation(
     sizes = rng.integers(1, rows + 1, tasks * terminals)
     X = rng.normal(size=(sizes.sum(), features))
     y = X @ rng.normal(size=features) + 0.5 * rng.normal(size=len(X))
-    return federation_of(X, y if loss == "squared" else np.where(y > 0, 1.0, -1.0), sizes, tasks)
+    return federation_of(X, y if loss == "squared" else np.where(y > 0, 1.0, -1.0), sizes.tolist(), tasks)
 
 
 def setting_of(
@@ -242,11 +242,11 @@ def setting_for(scenario: Scenario, seed: int = 0, eager: bool = False) -> Setti
     return build_setting(scenario, build_federation(scenario, tasks, streams), streams, eager=eager)
 
 
-def simulated(scenario: Scenario, key: str, seed: int = 0, eager: bool = False) -> tuple[Result, Method]:
+def simulated(scenario: Scenario, key: str, seed: int = 0, eager: bool = False) -> tuple[Result, Any]:
     """Run one method of a scenario in the network; return what was recorded and the method in its last state."""
     setting = setting_for(scenario, seed, eager)
     data = setting.federation
-    method = build_method(key, scenario.methods[key], setting)
+    method: Any = build_method(key, scenario.methods[key], setting)
     serving = [int(task) for task in data.terminal_task]
     world = build_world(scenario, serving, setting.tasks, setting.streams)
     return simulate(world, method, list(data.task_names)), method

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from scipy.special import lambertw
 
@@ -193,8 +193,17 @@ def test_no_plan_passes_any_remaining_budget(world: dict[str, Any]) -> None:
         assert cost_of(plan, price) <= left[name] * (1.0 + 1e-8)
 
 
+FREE_AGGREGATION = {
+    "left": {"bytes": 64.0, "cost": 60.0},
+    "prices": {"bytes": Price(4.0, 0.0), "cost": Price(1.0, 5.0)},
+    "rounds": 2,
+    "q": 1.0,
+}
+
+
 @settings(max_examples=200)
 @given(world=worlds())
+@example(world=FREE_AGGREGATION)
 def test_with_several_resources_the_plan_beats_that_of_each_resources_own_optimum(world: dict[str, Any]) -> None:
     left, prices, q = world["left"], world["prices"], world["q"]
     left = {name: left[name] for name in prices}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from learning.control.fixed import FixedControl
@@ -38,6 +39,24 @@ def test_every_published_budget_gets_its_published_plan_in_both_rounds(budget: f
     K, H = plan
     assert reference_plan(budget / 2, PRICE, 1300, 5, 52) == Plan(H, K)
     assert run(ReferenceControl(2, 1300, 5, 52), budget) == [Plan(H, K)] * 2
+
+
+def published(budget: float) -> Plan:
+    """Apply the rule to arrays, for a budget that pays for the cheapest candidate."""
+    H = np.arange(1, 139)
+    K = np.floor(np.log(1300 / (5 * 1e-4)) * (1 - 1 / 52) ** H).astype(int)
+    costs = K * (PRICE.bs_iteration + H * PRICE.local_iteration)
+    crossings = np.flatnonzero((costs[:-1] <= budget) & (budget < costs[1:]))
+    later = crossings[crossings > np.flatnonzero(np.diff(costs) < 0)[0]]
+    chosen = [*later, *crossings, int(costs.argmin())][0]
+    return Plan(int(H[chosen]), int(K[chosen]))
+
+
+@settings(max_examples=300)
+@given(budget=st.floats(500.0, 1500.0))
+@example(budget=760.0)
+def test_the_plan_is_the_last_before_the_cost_rises_again_over_the_budget(budget: float) -> None:
+    assert reference_plan(budget, PRICE, 1300, 5, 52) == published(budget)
 
 
 @settings(max_examples=200)

@@ -8,11 +8,22 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from learning.deferred import DeferredQueue, Pending
-from tests.learning.driving import SCENARIO, UNRELIABLE, fingerprint, scenario_of, simulated
+from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
+from learning.parcels import Parcel, Plan
+from netsim.port import CLOUD, Node
+from tests.learning.driving import (
+    SCENARIO,
+    UNRELIABLE,
+    fingerprint,
+    random_federation,
+    scenario_of,
+    setting_of,
+    simulated,
+)
 
 SLOTS = 4
 
@@ -236,3 +247,41 @@ def test_the_unreliable_world_really_loses_updates_in_every_way() -> None:
     result, _ = simulated(scenario_of(UNRELIABLE), "hfedmtl")
     outcomes = Counter(row["outcome"] for row in result.participation)
     assert all(outcomes[name] > 0 for name in ("merged", "late", "dropped", "unavailable"))
+
+
+def records_of_any_order(calls: list[tuple[int, int]], eager: bool) -> tuple[str, bytes]:
+    """Let updates be trained, merged and measured in any order; return all records and the duals."""
+    method = HFedMTL(setting_of(random_federation(6), eager=eager), FixedDualParameters())
+    waiting: list[list[Parcel]] = [[], [], []]
+    records = []
+    for action, which in calls:
+        site = which // 3
+        node = Node("base_station", site)
+        if action == 0:
+            update, _ = method.train(which, method.broadcast(node, range(3)), Plan(3, 1))
+            waiting[site].append(update)
+        if action == 1:  # the oldest update of every terminal; a younger one of the same stays for later
+            oldest = {parcel.sender: parcel for parcel in waiting[site][::-1]}
+            waiting[site] = [parcel for parcel in waiting[site] if parcel not in oldest.values()]
+            method.merge(node, list(oldest.values()))
+        if action == 2:
+            records.append(method.evaluate(node))
+        if action == 3:
+            records.append(method.evaluate(CLOUD))
+        if action == 4:
+            method.merge(CLOUD, [Parcel(state, 0.0, b) for b, state in enumerate(method.models())])
+        if action == 5:
+            method.merge(node, [])
+    method.settle()
+    return repr([(dict(each.scalars), each.tasks) for each in records]), method.setting.solver.duals().tobytes()
+
+
+AHEAD = [(5, 3)] * 3 + [(0, 0), (5, 0), (5, 0)]  # other stations get ahead of one that still waits for an update
+
+
+@settings(max_examples=150, deadline=None)
+@given(calls=st.lists(st.tuples(st.sampled_from([0, 0, 0, 1, 1, 2, 3, 4, 5]), st.integers(0, 8)), max_size=40))
+@example(calls=[*AHEAD, (2, 0), (1, 0), (3, 0)])
+@example(calls=[*AHEAD, (0, 0), (1, 0), (1, 0), (3, 0)])
+def test_in_whatever_order_updates_arrive_and_are_measured_lazy_is_eager(calls: list[tuple[int, int]]) -> None:
+    assert records_of_any_order(calls, eager=False) == records_of_any_order(calls, eager=True)

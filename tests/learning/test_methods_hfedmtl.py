@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,12 +14,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
-from learning.deferred import DeferredQueue, Pending
-from learning.methods.base import Method
 from learning.methods.fedavg import AveragingParameters, FedAvg
-from learning.methods.hfedmtl import FixedDualParameters, HFedMTL, LocalUpdate, measured_contraction
-from learning.methods.rhfedmtl import PlannedDualParameters, RHFedMTL
-from learning.parcels import Effort, Parcel, Plan
+from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
+from learning.methods.rhfedmtl import RHFedMTL
+from learning.parcels import Effort, Plan
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.losses import LOSSES, make_loss
 from netsim.port import CLOUD, Node
@@ -222,41 +220,15 @@ def test_over_relaxation_reaches_the_optimum_of_a_smooth_loss_in_fewer_rounds() 
 # What the network is told -------------------------------------------------------------------------------------
 
 
-@dataclass
-class Expected:
-    """What a method should report."""
-
-    method: Method
-    upload_values: int
-    certificate: bool
-
-
-def reporting_methods() -> list[Expected]:
-    """Return the primal-dual methods, with and without gap reports."""
-    setting = {"overhead_bits": 100.0}
-    federation = random_federation(3)
-    fixed = hfedmtl(federation, **setting)
-    planned, published = (
-        RHFedMTL(setting_of(federation, **setting), PlannedDualParameters(controller=controller))  # type: ignore[arg-type]
-        for controller in ("closed_form", "reference")
-    )
-    return [Expected(fixed, 4, False), Expected(planned, 6, True), Expected(published, 4, False)]
-
-
-@pytest.mark.parametrize("which", [0, 1, 2])
-def test_messages_and_efforts_are_as_long_as_their_content(which: int) -> None:
-    expected = reporting_methods()[which]
-    driver = Driver(expected.method).run(Plan(5, 2), 1)
-    federation = expected.method.setting.federation
-    model_bits = 4 * 32 + 100.0
-    assert {parcel.bits for parcel in driver.downloads} == {model_bits}
-    assert {parcel.bits for parcel in driver.uploads} == {expected.upload_values * 32 + 100.0}
-    assert expected.method.broadcast(CLOUD, range(3)).bits == model_bits
-    assert expected.method.merge(Node("base_station", 0), []).bits == model_bits
-    sizes = np.diff(federation.terminal_offsets)
-    order = [j for site in range(3) for _ in range(2) for j in range(3 * site, 3 * site + 3)]
-    passes = 2 if expected.certificate else 0
-    assert driver.efforts == [Effort(5, 5 + passes * sizes[j]) for j in order]
+@pytest.mark.parametrize("loss", ["hinge", "squared"])
+def test_messages_and_efforts_are_as_long_as_their_content(loss: str) -> None:
+    method = hfedmtl(random_federation(3, loss=loss), loss, overhead_bits=100.0)
+    driver = Driver(method).run(Plan(5, 2), 1)
+    bits = 4 * 32 + 100.0
+    assert {parcel.bits for parcel in [*driver.downloads, *driver.uploads]} == {bits}
+    assert method.broadcast(CLOUD, range(3)).bits == bits
+    assert method.merge(Node("base_station", 0), []).bits == bits
+    assert driver.efforts == [Effort(5, 5)] * 18
 
 
 def test_a_torch_module_is_refused_in_one_line() -> None:
@@ -265,47 +237,6 @@ def test_a_torch_module_is_refused_in_one_line() -> None:
         with pytest.raises(ScenarioError, match=r"^learning\.model = [^\n]*: allowed: linear[^\n]*$"):
             kind(setting, kind.Parameters())
     FedAvg(setting, AveragingParameters())
-
-
-# The measured contraction -------------------------------------------------------------------------------------
-
-
-def readings(*gaps: tuple[float, float], H: int = 4) -> list[tuple[int, Pending]]:
-    """Return settled updates with the given gaps before and after."""
-    updates = []
-    for before, after in gaps:
-        pending = Pending(0)
-        pending.resolve(LocalUpdate(np.zeros(1), before, after, None))
-        updates.append((H, pending))
-    return updates
-
-
-def test_the_contraction_is_that_of_all_gaps_together() -> None:
-    shrunk = np.exp(-2.0)
-    assert measured_contraction(readings((10.0, 10.0 * shrunk))) == pytest.approx(0.5)
-    assert measured_contraction(readings((10.0, 2.0), (5.0, 0.0), (1.0, 2.0), H=2)) == pytest.approx(np.log(4.0) / 2)
-
-
-@pytest.mark.parametrize("gaps", [[], [(1.0, 1.0)], [(1.0, 2.0)], [(0.0, 0.0)], [(np.nan, 1.0)]])
-def test_without_a_shrinking_gap_there_is_no_contraction(gaps: list[tuple[float, float]]) -> None:
-    assert measured_contraction(readings(*gaps)) is None
-
-
-def test_an_exact_solution_has_a_finite_contraction() -> None:
-    assert measured_contraction(readings((1.0, 0.0), H=1)) == pytest.approx(12 * np.log(10.0))
-
-
-@pytest.mark.parametrize("H", [1, 3, 7])
-def test_on_orthogonal_rows_every_step_removes_one_samples_share(H: int) -> None:
-    n = 8
-    federation = federation_of(np.eye(2 * n), np.ones(2 * n), [n, n], 1)
-    parameters = PlannedDualParameters(controller="closed_form")
-    method = RHFedMTL(setting_of(federation, "smoothed_hinge"), parameters)
-    driver = Driver(method)
-    driver.iterate(0, Plan(H, 1))
-    method.settle()
-    updates = [(H, parcel.content[0]) for parcel in driver.uploads]
-    assert measured_contraction(updates) == pytest.approx(-np.log(1.0 - H / n) / H, rel=1e-12)
 
 
 # In the network -----------------------------------------------------------------------------------------------
@@ -321,7 +252,7 @@ def test_in_an_unreliable_network_every_record_is_certified_and_no_iteration_low
         assert row["primal"] - row["dual"] == pytest.approx(row["gap"], abs=1e-10)
     for node in ("bs-00", "bs-01", "bs-02"):
         mine = [row for row in rounds if row["node"] == node]
-        for earlier, later in zip(mine, mine[1:], strict=False):
+        for earlier, later in pairwise(mine):
             if earlier["cloud_round"] == later["cloud_round"]:
                 assert later["dual"] >= earlier["dual"] - 1e-12
 
@@ -332,26 +263,18 @@ def test_scores_at_base_stations_can_be_left_out_and_certificates_stay() -> None
     assert all("gap" in row for row in result.rounds if row["event"] == "edge")
 
 
-def test_a_batch_of_all_terminals_is_one_call_of_the_solver() -> None:
-    method = hfedmtl(random_federation(3))
-    calls: list[int] = []
-
-    class Counting(DeferredQueue):
-        def submit(self, kernel: Any, *rest: Any, **slots: Any) -> Pending:
-            calls.append(1)
-            return super().submit(kernel, *rest, **slots)
-
-    ascended: list[int] = []
+def test_the_terminals_of_all_base_stations_ascend_in_one_call() -> None:
+    method, batches = hfedmtl(random_federation(3)), list[int]()
     solver = method.setting.solver
     ascend = solver.ascend
 
     def counted(jobs: Any) -> Any:
-        ascended.append(len(jobs.terminals))
+        batches.append(len(jobs.terminals))
         return ascend(jobs)
 
     solver.ascend = counted  # type: ignore[method-assign]
     Driver(method).run(Plan(3, 4), 2)
-    assert ascended == [9] * 8
+    assert batches == [9] * 8
 
 
 def test_permuting_the_terminals_of_a_task_changes_nothing_but_the_last_bits() -> None:
@@ -362,9 +285,8 @@ def test_permuting_the_terminals_of_a_task_changes_nothing_but_the_last_bits() -
     other = federation_of(federation.X[rows], federation.y[rows], np.diff(cuts)[order].tolist(), 3)
     cyclic: Any = SimpleNamespace(aggregation="adding", sampling="cyclic", relaxation=1.0)
     cyclic.local_iterations, cyclic.bs_iterations, cyclic.cloud_rounds = 5, 2, None
-    first, second = (
-        Driver(hfedmtl(data, parameters=cyclic)).run(Plan(5, 2), 3).models() for data in (federation, other)
-    )
+    methods = [hfedmtl(data, parameters=cyclic) for data in (federation, other)]
+    first, second = (Driver(method).run(Plan(5, 2), 3).models() for method in methods)
     np.testing.assert_allclose(first, second, atol=1e-12)
 
 
@@ -373,5 +295,4 @@ def test_parcels_name_their_senders() -> None:
     driver = Driver(method)
     driver.iterate(1, Plan(1, 1))
     assert [parcel.sender for parcel in driver.uploads] == [3, 4, 5]
-    merged: Parcel = method.merge(Node("base_station", 1), [])
-    assert merged.sender == 1 and replace(merged).bits == merged.bits
+    assert method.merge(Node("base_station", 1), []).sender == 1

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from netsim.port import Node, Observation
+from netsim.port import Parcel as AnyParcel
+from netsim.port import Plan as AnyPlan
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,18 @@ class Counting:
         """Send an empty count down."""
         return Parcel(0, self.bits_down)
 
-    def adopt(self, node: Node, parcel: Parcel) -> None:
+    def adopt(self, node: Node, parcel: AnyParcel) -> None:
         """Begin a cloud round with nothing counted."""
         self._site_counts[node.index] = 0
 
-    def train(self, terminal: int, parcel: Parcel, plan: Plan) -> tuple[Parcel, Effort]:
+    def train(self, terminal: int, parcel: AnyParcel, plan: AnyPlan) -> tuple[Parcel, Effort]:
         """Add one."""
         effort = Effort(plan.local_iterations, self.samples * plan.local_iterations)
-        return Parcel(parcel.count + 1, self.bits_up), effort
+        return Parcel(_count(parcel) + 1, self.bits_up), effort
 
-    def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:
+    def merge(self, node: Node, parcels: Sequence[AnyParcel]) -> Parcel:
         """Add up."""
-        arrived = sum(parcel.count for parcel in parcels)
+        arrived = sum(_count(parcel) for parcel in parcels)
         if node.tier == "base_station":
             self._site_counts[node.index] += arrived
             return Parcel(self._site_counts[node.index], self.bits_up)
@@ -101,3 +103,8 @@ class Counting:
 
     def settle(self) -> None:
         """Nothing is ever pending."""
+
+
+def _count(parcel: AnyParcel) -> int:
+    assert isinstance(parcel, Parcel)  # the network hands back what it was given
+    return parcel.count

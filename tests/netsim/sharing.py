@@ -1,9 +1,9 @@
-"""Processor sharing worked out the long way: an independent O(n^2) reference, and a driver for the real cells."""
+"""Processor sharing worked out the long way, a driver for the real cells, and a log of what they were asked to do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -89,3 +89,27 @@ def drive(env: Environment, cell: Uplink, uploads: list[Upload]) -> list[Outcome
         env.process(follow(i, upload))
     env.run()
     return [outcomes[i] for i in range(len(uploads))]
+
+
+@dataclass
+class Log:
+    """Every transfer of a cell, and the bits of it that were not sent."""
+
+    transfers: list[Transfer] = field(default_factory=list)
+    unsent_bits: dict[Transfer, float] = field(default_factory=dict)
+
+
+def listen(cell: Uplink) -> Log:
+    """Take notes of what a cell is asked to do."""
+    log, start, cancel = Log(), cell.start, cell.cancel
+
+    def started(terminal: int, bits: float) -> Transfer:
+        log.transfers.append(start(terminal, bits))
+        return log.transfers[-1]
+
+    def cancelled(transfer: Transfer) -> float:
+        log.unsent_bits[transfer] = cancel(transfer)
+        return log.unsent_bits[transfer]
+
+    cell.start, cell.cancel = started, cancelled  # type: ignore[method-assign]
+    return log

@@ -32,7 +32,7 @@ def walk(env: Environment, account: Account, steps: list[tuple[float, float]]) -
     account.set_rate(0.0)
 
 
-@given(STEPS, st.floats(1e-3, 1e4))
+@given(STEPS, st.floats(0.1, 1e4))
 def test_the_limit_is_met_at_the_instant_a_piecewise_linear_level_crosses_it(
     steps: list[tuple[float, float]], limit: float
 ) -> None:

@@ -1,6 +1,7 @@
 """A shared uplink in equilibrium: the laws of the M/G/1 processor-sharing queue."""
 
 from collections.abc import Generator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,14 @@ def equilibrium(env: Environment, cell: Uplink, bits: NDArray[np.float64], seed:
     gaps_s = np.random.default_rng(seed).exponential(MEAN_BITS / RATE_BPS / LOAD, len(bits))
     sojourn_s: list[float] = []
 
+    def arrived(started_s: float, _: Event) -> None:
+        sojourn_s.append(env.now - started_s)
+
     def arrive() -> Generator[Event, Any, None]:
         for gap_s, size in zip(gaps_s.tolist(), bits.tolist(), strict=True):
             yield env.timeout(gap_s)
             started_s = env.now
-            cell.start(0, size).done.callbacks.append(lambda _, since_s=started_s: sojourn_s.append(env.now - since_s))
+            cell.start(0, size).done.callbacks.append(partial(arrived, started_s))
 
     env.process(arrive())
     env.run()

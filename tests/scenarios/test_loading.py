@@ -53,6 +53,7 @@ def test_the_resolved_scenario_loads_to_the_same_scenario() -> None:
         ({"data": {"split": {"train_fraction": 0.9, "test_fraction": 0.9}}}, "sum to at most 1"),
         ({"terminals": {"classes": []}}, "at least one device class"),
         ({"seeds": 0}, "seeds = 0"),
+        ({"seeds": [1, 1]}, "seeds that are all different"),
         ({"schema_version": 2}, "schema_version = 2: allowed: 1"),
     ],
 )

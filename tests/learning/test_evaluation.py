@@ -1,0 +1,174 @@
+"""Measurements: every recorded number is the one its definition gives, for the models as they were when asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from learning import metrics
+from learning.data.federate import Evaluation, Federation
+from learning.deferred import DeferredQueue, Pending
+from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement
+from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
+from learning.parcels import Plan
+from learning.primal_dual.losses import LOSSES
+from netsim.port import CLOUD, Node
+from tests.learning.driving import Driver, random_federation, scenario_of, setting_of, simulated
+
+Array = NDArray[Any]
+
+
+def held_out(seed: int, sizes: list[int]) -> Evaluation:
+    """Return rows of three tasks."""
+    rng = np.random.default_rng(seed)
+    n = sum(sizes)
+    y = np.where(rng.random(n) < 0.5, -1.0, 1.0)
+    return Evaluation(rng.normal(size=(n, 4)), y, np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64))
+
+
+def federation_with(validation: list[int], test: list[int], loss: str = "hinge") -> Federation:
+    """Return three tasks with held-out rows of their own."""
+    return replace(random_federation(1, loss=loss), validation=held_out(2, validation), test=held_out(3, test))
+
+
+def evaluator_of(federation: Federation, loss: str = "hinge", **setting: Any) -> Evaluator:
+    """Return an evaluator of plain vectors."""
+    return Evaluator(setting_of(federation, loss, **setting), np.asarray)
+
+
+def rows_of(pending: Pending, queue: DeferredQueue) -> list[dict[str, Any]]:
+    """Flush and return task rows."""
+    queue.flush()
+    rows: list[dict[str, Any]] = pending.value
+    return rows
+
+
+def expected_row(federation: Federation, task: int, split: str, models: list[Array]) -> dict[str, Any]:
+    """Return a row from the definitions, averaged over models."""
+    part = getattr(federation, split)
+    rows = slice(part.task_offsets[task], part.task_offsets[task + 1])
+    X, y = part.X[rows], part.y[rows]
+    mean = {name: np.mean([getattr(metrics, name)(X @ w, y) for w in models]) for name in MEASURES}
+    return {"task": federation.task_names[task], "split": split, **mean, "samples": len(y)}
+
+
+def test_every_score_is_the_metric_of_the_tasks_own_held_out_rows() -> None:
+    federation, queue = federation_with([7, 12, 20], [30, 9, 15]), DeferredQueue()
+    models = list(np.random.default_rng(0).normal(size=(3, 4)))
+    found = rows_of(evaluator_of(federation).measure(queue, range(3), models), queue)
+    expected = [expected_row(federation, b, split, [models[b]]) for b in range(3) for split in SPLITS]
+    assert [(row["task"], row["split"], row["samples"]) for row in found] == [
+        (row["task"], row["split"], row["samples"]) for row in expected
+    ]
+    for name in MEASURES:
+        np.testing.assert_allclose([row[name] for row in found], [row[name] for row in expected], rtol=1e-12)
+
+
+def test_a_task_measured_several_times_gets_the_mean() -> None:
+    federation, queue = federation_with([7, 12, 20], [30, 9, 15]), DeferredQueue()
+    models = list(np.random.default_rng(1).normal(size=(4, 4)))
+    found = rows_of(evaluator_of(federation).measure(queue, [2, 0, 2, 2], models), queue)
+    assert [(row["task"], row["split"]) for row in found] == [(f"task-{b}", split) for b in (2, 0) for split in SPLITS]
+    third = expected_row(federation, 2, "test", [models[0], models[2], models[3]])
+    assert all(found[1][name] == pytest.approx(third[name], rel=1e-12) for name in MEASURES)
+
+
+def test_what_the_rows_cannot_define_is_not_a_number_and_no_warning() -> None:
+    federation, queue = federation_with([0, 5, 5], [1, 5, 5]), DeferredQueue()
+    found = rows_of(evaluator_of(federation).measure(queue, [0, 0], [np.ones(4), np.zeros(4)]), queue)
+    validation, test = found
+    assert validation["samples"] == 0 and all(np.isnan(validation[name]) for name in MEASURES)
+    assert np.isnan(test["auc"]) and np.isnan(test["balanced_accuracy"])
+    assert 0.0 <= test["accuracy"] <= 1.0 and np.isfinite(test["log_loss"])
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 40), min_size=6, max_size=6),
+    requests=st.lists(st.lists(st.integers(0, 2), min_size=1, max_size=4), min_size=1, max_size=5),
+    seed=st.integers(0, 99),
+)
+def test_scores_do_not_depend_on_what_else_is_measured_at_the_same_time(
+    sizes: list[int], requests: list[list[int]], seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    models = [list(rng.normal(size=(len(tasks), 4)).round(1)) for tasks in requests]  # rounded: some scores tie
+    evaluator = evaluator_of(federation_with(sizes[:3], sizes[3:]))
+    together, alone = DeferredQueue(), DeferredQueue(eager=True)
+    pending = [
+        [evaluator.measure(queue, tasks, states) for tasks, states in zip(requests, models, strict=True)]
+        for queue in (together, alone)
+    ]
+    together.flush()
+    first, second = (repr([p.value for p in each]) for each in pending)
+    assert first == second
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_the_objective_is_losses_ridge_and_distance_to_the_mean(loss: str) -> None:
+    federation, queue = random_federation(3, loss=loss), DeferredQueue()
+    setting = setting_of(federation, loss, 0.3, 0.7)
+    W = np.random.default_rng(2).normal(size=(3, 4))
+    pending = Evaluator(setting, np.asarray).objective(queue, list(W))
+    queue.flush()
+    ends = np.cumsum(federation.task_samples)[:-1]
+    tasks = zip(np.split(federation.X, ends), np.split(federation.y, ends), W, strict=True)
+    losses = sum(setting.loss.value(X @ w, y).mean() for X, y, w in tasks)
+    expected = losses + 0.15 * np.sum(W**2) + 0.35 * np.sum((W - W.mean(axis=0)) ** 2)
+    assert pending.value == {"objective": pytest.approx(expected, rel=1e-12)}
+
+
+def test_a_record_keeps_the_models_of_its_time_however_late_it_is_computed() -> None:
+    late, soon = (FedAvg(setting_of(random_federation(4)), AveragingParameters()) for _ in range(2))
+    drivers = Driver(late), Driver(soon)
+    for _ in range(4):
+        for driver in drivers:
+            driver.cloud_round(Plan(5, 2))
+        soon.settle()
+    late.settle()
+    first, second = (repr([(dict(m.scalars), m.tasks) for _, m in driver.records]) for driver in drivers)
+    assert first == second
+    objectives = [scalars["objective"] for scalars in drivers[0].cloud_scalars()]
+    assert len(set(objectives)) == 4
+
+
+def test_nothing_can_be_read_before_the_queue_is_flushed() -> None:
+    method = HFedMTL(setting_of(random_federation(4)), FixedDualParameters())
+    measured = method.evaluate(CLOUD)
+    for read in (lambda: measured.scalars, lambda: measured.tasks):
+        with pytest.raises(RuntimeError, match="flush"):
+            read()
+    method.settle()
+    assert set(measured.scalars) == {"objective", "primal", "dual", "gap"}
+    assert len(measured.tasks) == 6
+
+
+def test_an_empty_measurement_has_no_numbers() -> None:
+    assert dict(Measurement().scalars) == {} and list(Measurement().tasks) == []
+
+
+def test_a_base_station_is_measured_on_its_own_task() -> None:
+    federation = federation_with([7, 12, 20], [30, 9, 15])
+    method = HFedMTL(setting_of(federation), FixedDualParameters())
+    driver = Driver(method).run(Plan(5, 2), 1)
+    measured = method.evaluate(Node("base_station", 1))
+    method.settle()
+    w = driver.models()[1]
+    assert {row["task"] for row in measured.tasks} == {"task-1"}
+    assert measured.tasks[1]["log_loss"] == pytest.approx(expected_row(federation, 1, "test", [w])["log_loss"])
+
+
+@pytest.mark.parametrize("key", ["hfedmtl", "fedavg", "local"])
+def test_a_run_scores_every_task_on_both_splits_at_every_cloud_record(key: str) -> None:
+    result, method = simulated(scenario_of(), key)
+    names = method.setting.federation.task_names
+    cloud = [row for row in result.tasks if row["event"] in ("start", "cloud", "end")]
+    events = [row for row in result.rounds if row["event"] in ("start", "cloud", "end")]
+    assert [(row["task"], row["split"]) for row in cloud] == [(n, s) for n in names for s in SPLITS] * len(events)

@@ -1,0 +1,62 @@
+"""The wires: latency and bits over rate along the quickest path, whatever lies between cloud and base station."""
+
+import networkx as nx
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from netsim.backhaul import Backhaul
+from tests.netsim.counting import Counting
+from tests.netsim.worlds import run, scenario, world
+
+
+def wires() -> nx.Graph:
+    """Return cloud - router - aggregation - bs-00, a slower detour to it, and bs-01 at the router."""
+    graph = nx.Graph()
+    graph.add_edge("cloud", "router", latency_s=0.010, rate_bps=10e9)
+    graph.add_edge("router", "aggregation", latency_s=0.002, rate_bps=1e9)
+    graph.add_edge("aggregation", "bs-00", latency_s=0.001, rate_bps=2e8)
+    graph.add_edge("cloud", "bs-00", latency_s=0.020, rate_bps=1e10)
+    graph.add_edge("router", "bs-01", latency_s=0.003, rate_bps=5e9)
+    return graph
+
+
+def test_a_path_adds_up_latencies_and_is_as_fast_as_its_slowest_wire() -> None:
+    backhaul = Backhaul(wires(), 2, 1e-9)
+    assert [backhaul.latency_s(site) for site in range(2)] == pytest.approx([0.013, 0.013])
+    assert [backhaul.sending_s(site, 1e8) for site in range(2)] == pytest.approx([0.5, 0.02])
+
+
+@given(st.floats(1.0, 1e12), st.floats(0.0, 1e-5), st.integers(0, 1))
+def test_sending_costs_the_joules_of_its_bits(bits: float, j_per_bit: float, site: int) -> None:
+    backhaul = Backhaul(wires(), 2, j_per_bit)
+    assert backhaul.power_w(site) * backhaul.sending_s(site, bits) == pytest.approx(bits * j_per_bit, rel=1e-12)
+
+
+def test_a_base_station_without_wires_is_an_error_that_names_it() -> None:
+    graph = wires()
+    graph.add_node("bs-02")
+    for broken in (graph, wires()):
+        with pytest.raises(ValueError, match="bs-02 has no path to the cloud"):
+            Backhaul(broken, 3, 0.0)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(1e4, 1e9), st.floats(0.0, 0.2), st.floats(1e3, 1e6), st.floats(1e3, 1e6))
+def test_a_cloud_round_takes_the_wires_the_radio_and_the_slowest_cell(
+    rate_bps: float, latency_s: float, bits_down: float, bits_up: float
+) -> None:
+    network = {"backhaul": {"rate_bps": rate_bps, "latency_s": latency_s}}
+    where = world(scenario(budget={"time_s": 1e6}, network=network), 2, 2)
+    result = run(where, Counting(bits_down=bits_down, bits_up=bits_up, cloud_rounds=1))
+    access_s = where.scenario.network.downlink.access_delay_s
+    first_s, cell_s = {}, {}
+    for site in range(2):
+        airtime_s = bits_down / where.radio.broadcast_bps(where.terminals_of(site))
+        first_s[site] = bits_down / rate_bps + latency_s + access_s + airtime_s
+        cell_s[site] = max(r["time_s"] for r in result.rounds if r["event"] == "edge" and r["node"] == f"bs-{site:02d}")
+    for row in result.participation:
+        if row["edge_round"] == 0:
+            assert row["start_s"] == pytest.approx(first_s[int(row["base_station"][3:])], rel=1e-9)
+    (cloud_s,) = (row["time_s"] for row in result.rounds if row["event"] == "cloud")
+    assert cloud_s == pytest.approx(max(cell_s.values()) + bits_up / rate_bps + latency_s, rel=1e-9)
