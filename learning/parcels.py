@@ -30,10 +30,12 @@ class Effort:
     Attributes:
         iterations: local iterations the abstract cost C_dev is charged for.
         samples: visits of a training row, certificates included; CPU time and energy follow from them.
+        fixed_samples: those of them that do not grow with H.
     """
 
     iterations: int
     samples: float
+    fixed_samples: float = 0.0
 
 
 @dataclass(frozen=True)

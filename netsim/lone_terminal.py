@@ -51,6 +51,7 @@ class LoneTerminal(Terminal):
         row = Participation(self.site, 0, self._tries, self.index, "dropped", self.env.now, upload_s=0.0)
         update, effort = self.method.train(self.index, self.method.broadcast(node, ()), plan)
         self._pay_for(effort)
+        row.samples, row.fixed_samples = effort.samples, effort.fixed_samples
         leaves_s, compute_s = self._fate(self._tries, effort.samples)
         self._tries += 1
         try:

@@ -41,6 +41,10 @@ class Effort(Protocol):
     def samples(self) -> float:
         """Visits of one training row, the unit of CPU cycles."""
 
+    @property
+    def fixed_samples(self) -> float:
+        """Those of them that do not grow with H, such as a certificate's."""
+
 
 class Plan(Protocol):
     """What a controller decides for one cloud round."""

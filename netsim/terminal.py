@@ -49,6 +49,8 @@ class Participation:
     compute_s: float = float("nan")
     upload_s: float = float("nan")
     finish_s: float = float("nan")
+    samples: float = 0.0
+    fixed_samples: float = 0.0
 
 
 class OutOfBudgetError(Exception):
@@ -166,6 +168,7 @@ class Terminal:
     def _work(self, assignment: Assignment, row: Participation) -> Steps:
         update, effort = self.method.train(self.index, assignment.parcel, assignment.plan)
         self._pay_for(effort)
+        row.samples, row.fixed_samples = effort.samples, effort.fixed_samples
         leaves_s, compute_s = self._fate(assignment.edge_round, effort.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
             return

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from simpy import Environment
 
-from channel_models.units import dbm_to_watt
+from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
@@ -26,6 +26,7 @@ from netsim.energy import (
     transmitter_w,
 )
 from netsim.radio import Radio, link_budget
+from scenarios.errors import ScenarioError
 from scenarios.schema import DeviceClass, Scenario
 from scenarios.streams import Streams
 
@@ -124,7 +125,7 @@ def build_world(scenario: Scenario, serving: list[int], sites: int, streams: Str
         transmitter_w(float(dbm_to_watt(d.tx_power_dbm)), d.amplifier_efficiency, d.tx_circuit_w) for d in devices
     ]
     site_meter = Meter(env, sites, SITE_COMPONENTS, budget.energy)
-    power = SITE_POWER[scenario.base_stations.power_model]
+    power = _site_power(scenario)
     policy = scenario.base_stations.static_power
     on_air = [OnAir(site_meter, site, power.static_w(), policy) for site in range(sites)]
     return World(
@@ -145,6 +146,20 @@ def build_world(scenario: Scenario, serving: list[int], sites: int, streams: Str
         traffic=Traffic(),
         site_power=power,
     )
+
+
+def _site_power(scenario: Scenario) -> SitePower:
+    """Return the power model of the sites.
+
+    Raises:
+        ScenarioError: the sites cannot radiate the power the downlink asks for.
+    """
+    power = SITE_POWER[scenario.base_stations.power_model]
+    tx_power_dbm, most_w = scenario.network.downlink.tx_power_dbm, power.transceivers * power.max_output_w
+    if dbm_to_watt(tx_power_dbm) > most_w:
+        allowed = f"at most {watt_to_dbm(most_w):.1f}, all a {scenario.base_stations.power_model} site can radiate"
+        raise ScenarioError("network.downlink.tx_power_dbm", tx_power_dbm, allowed)
+    return power
 
 
 def _duty(meter: Meter, transmit_w: list[float], on_air: OnAir) -> Duty:

@@ -96,6 +96,10 @@ def test_adding_a_method_leaves_the_channels_and_results_of_the_others_unchanged
         ([TINY, "--set", "data.source=nonsense"], "data.source = 'nonsense'"),
         ([TINY, "--set", "terminals.per_base_station=1000"], "terminals.per_base_station"),
         ([TINY, "--set", "learning.model=nowhere:nothing"], "learning.model"),
+        (
+            [TINY, "--set", "base_stations.power_model=pico"],
+            "network.downlink.tx_power_dbm = 35.5: allowed: at most 24.1",
+        ),
         ([TINY, "--set", "methods.rhfedmtl.controller=reference", "--set", "budget.cost=null"], "budget.cost = None"),
     ],
 )

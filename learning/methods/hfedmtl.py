@@ -154,7 +154,8 @@ class HFedMTL(Method):
         if self.measures_gap:
             self._updates.append((H, update))
         reported = 2 if self.measures_gap else 0
-        effort = Effort(H, H + reported * self.samples(terminal))
+        certificates = reported * self.samples(terminal)
+        effort = Effort(H, H + certificates, certificates)
         return self._parcel((update, rule.gamma), terminal, self.setting.model.size + reported), effort
 
     def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:

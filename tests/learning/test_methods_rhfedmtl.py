@@ -112,7 +112,7 @@ def test_only_measuring_terminals_pass_over_their_rows_and_send_two_numbers_more
     assert {parcel.bits for parcel in driver.downloads} == {4 * 32 + 100.0}
     sizes = np.diff(federation.terminal_offsets)
     order = [j for site in range(3) for _ in range(2) for j in range(3 * site, 3 * site + 3)]
-    assert driver.efforts == [Effort(5, 5 + extra * sizes[j]) for j in order]
+    assert driver.efforts == [Effort(5, 5 + extra * sizes[j], extra * sizes[j]) for j in order]
 
 
 def test_measuring_the_gap_changes_no_model() -> None:

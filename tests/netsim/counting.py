@@ -27,6 +27,7 @@ class Effort:
 
     iterations: int
     samples: float
+    fixed_samples: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,7 @@ class Counting:
     Args:
         bits_down, bits_up: size of a broadcast and of an update.
         samples: rows visited per local iteration.
+        fixed_samples: rows visited besides.
         local_iterations, bs_iterations: H and K of every cloud round.
         cloud_rounds: rounds planned, None without end.
         protocol: see the port.
@@ -60,6 +62,7 @@ class Counting:
     bits_down: float = 2e4
     bits_up: float = 2e4
     samples: float = 50.0
+    fixed_samples: float = 0.0
     local_iterations: int = 2
     bs_iterations: int = 2
     cloud_rounds: int | None = None
@@ -85,7 +88,8 @@ class Counting:
 
     def train(self, terminal: int, parcel: AnyParcel, plan: AnyPlan) -> tuple[Parcel, Effort]:
         """Add one."""
-        effort = Effort(plan.local_iterations, self.samples * plan.local_iterations)
+        visits = self.samples * plan.local_iterations + self.fixed_samples
+        effort = Effort(plan.local_iterations, visits, self.fixed_samples)
         return Parcel(_count(parcel) + 1, self.bits_up), effort
 
     def merge(self, node: Node, parcels: Sequence[AnyParcel]) -> Parcel:

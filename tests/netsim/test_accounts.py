@@ -11,7 +11,7 @@ from simpy import Environment, Event
 from netsim.accounts import Account, Budget
 
 RATE = st.one_of(st.just(0.0), st.floats(1e-3, 1e3))
-STEPS = st.lists(st.tuples(st.floats(1e-6, 10.0), RATE), min_size=1, max_size=30)
+STEPS = st.lists(st.tuples(st.floats(0.01, 10.0), RATE), min_size=1, max_size=30)
 
 
 def crossing(steps: list[tuple[float, float]], limit: float) -> tuple[float, float]:

@@ -16,7 +16,7 @@ PARTS = ("compute", "transmit")
 Switch = tuple[float, int, str, float]
 SWITCHES = st.lists(
     st.tuples(
-        st.floats(0.0, 10.0),
+        st.one_of(st.just(0.0), st.floats(0.01, 10.0)),
         st.integers(0, NODES - 1),
         st.sampled_from(PARTS),
         st.one_of(st.just(0.0), st.floats(1e-6, 1e3)),

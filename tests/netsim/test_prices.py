@@ -35,3 +35,16 @@ def test_a_local_iteration_costs_the_time_of_the_slowest_and_the_energy_of_all()
     assert price["time_s"].local_iteration == pytest.approx((0.05 + 0.1) / 2.0)  # mean over the two cells' slowest
     assert price["energy_j"].local_iteration == pytest.approx(50 * 1e6 * 1e-28 * (5 * 1e18 + 0.25e18))
     assert price["bytes"].local_iteration == 0.0
+
+
+def test_a_certificate_does_not_make_local_iterations_dearer() -> None:
+    terminals = device(cpu_hz=1e9, cycles_per_sample=1e6, switched_capacitance=1e-28) | {"slowdown": {"kind": "none"}}
+    prices = []
+    for fixed_samples in (0.0, 300.0):
+        method = Counting(samples=50.0, fixed_samples=fixed_samples, local_iterations=4, cloud_rounds=2)
+        run(world(scenario(terminals=terminals), 2, 3), method)
+        prices.append(method.observations[1].prices)
+    for resource in ("time_s", "energy_j"):
+        plain, certified = (price[resource] for price in prices)
+        assert certified.local_iteration == pytest.approx(plain.local_iteration)
+        assert certified.bs_iteration > plain.bs_iteration
