@@ -8,7 +8,7 @@ all operations of a kind together, gives exactly what running each at once would
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 Kernel = Callable[[list[tuple[Any, ...]]], Sequence[Any]]
@@ -73,7 +73,7 @@ class DeferredQueue:
         Returns:
             The operation's value, pending unless the queue is eager.
         """
-        rank = 1 + max((p.rank for p in _pendings(arguments)), default=0)
+        rank = 1 + _highest_rank(arguments)
         for slot in reads:
             rank = max(rank, self._written.get(slot, 0) + 1)
         for slot in writes:
@@ -101,12 +101,18 @@ class DeferredQueue:
         self._read.clear()
 
 
-def _pendings(arguments: Iterable[Any]) -> Iterable[Pending]:
+def _highest_rank(arguments: Sequence[Any]) -> int:
+    """Return the largest rank among the pending values in the arguments; plain loops, as this is done per operation."""
+    highest = 0
     for argument in arguments:
         if isinstance(argument, Pending):
-            yield argument
+            if argument.rank > highest:
+                highest = argument.rank
         elif isinstance(argument, list):
-            yield from (item for item in argument if isinstance(item, Pending))
+            for item in argument:
+                if isinstance(item, Pending) and item.rank > highest:
+                    highest = item.rank
+    return highest
 
 
 def _resolved(argument: Any) -> Any:

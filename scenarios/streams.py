@@ -81,12 +81,12 @@ class Streams:
     def number(self, purpose: str, entity: int = 0, round_: int = 0, draw: int = 0) -> float:
         """Return one uniform, the same as :meth:`uniform` with these arguments, faster."""
         high, low = _philox_words((draw, round_, entity, 0), _key(self.seed, purpose))
-        return ((high >> 5) * 67108864.0 + (low >> 6) + 0.5) / 9007199254740992.0
+        return ((high >> 6) * 67108864.0 + (low >> 6) + 0.5) / 4503599627370496.0
 
     def uniform(
         self, purpose: str, entity: ArrayLike = 0, round_: ArrayLike = 0, draw: ArrayLike = 0
     ) -> NDArray[np.float64]:
-        """Return uniforms strictly inside (0, 1), 53 random bits each.
+        """Return uniforms strictly inside (0, 1), 52 random bits each.
 
         Args:
             purpose: name of the quantity drawn, e.g. ``"shadowing"``.
@@ -98,8 +98,8 @@ class Streams:
             float64 array of the broadcast shape.
         """
         words = philox((draw, round_, entity, 0), self.key(purpose))
-        high, low = words[0] >> np.uint64(5), words[1] >> np.uint64(6)  # 27 + 26 bits
-        return (high * 67108864.0 + low + 0.5) / 9007199254740992.0
+        high, low = words[0] >> np.uint64(6), words[1] >> np.uint64(6)  # 26 + 26 bits: the half below still fits
+        return (high * 67108864.0 + low + 0.5) / 4503599627370496.0
 
     def normal(
         self, purpose: str, entity: ArrayLike = 0, round_: ArrayLike = 0, draw: ArrayLike = 0

@@ -83,6 +83,7 @@ def test_a_run_that_pays_in_advance_ends_when_the_next_payment_does_not_fit(reso
     generous.budget.pay = paid  # type: ignore[method-assign,assignment]
     run(generous)
     levels = np.cumsum([amount for _, amount in payments])
+    assert levels[-1] > limit
     refused = int(np.argmax(levels > limit * (1.0 + 1e-12)))
     spent = levels[refused - 1] if refused else 0.0
     where, result = spend({resource: limit})

@@ -44,16 +44,18 @@ def test_a_chunk_that_is_lost_is_done_again_with_new_luck() -> None:
     assert all(row["compute_s"] < 0.1 and isnan(row["finish_s"]) for row in lost)
 
 
-def test_a_chunk_that_an_absence_cuts_short_does_not_count() -> None:
+@pytest.mark.parametrize(("length_s", "chunks", "per_site"), [(0.1, 40, 8), (1.0, 2, 40)])
+def test_a_chunk_that_an_absence_cuts_short_does_not_count(length_s: float, chunks: int, per_site: int) -> None:
+    # Long chunks begin soon after the start, when the clock rounds the instant of leaving most coarsely.
     terminals = STEADY | {"availability": {"mean_on_s": 0.3, "mean_off_s": 0.2}}
-    where = world(scenario(budget={"time_s": 1e3}, terminals=terminals), 3, 8)
-    result = run(where, alone(40))
-    assert all(row["merged"] == 40 for row in result.terminals)
+    where = world(scenario(budget={"time_s": 1e3}, terminals=terminals), 3, per_site)
+    result = run(where, alone(chunks, samples=500.0 * length_s))
+    assert all(row["merged"] == chunks for row in result.terminals)
     presences = [Presence(where.scenario.terminals.availability, int(e), Streams(0)) for e in where.deployment.entity]
     for row in result.participation:
         stays_s = presences[row["terminal"]].on_until_s(row["start_s"]) - row["start_s"]
-        assert (row["outcome"] == "merged") == (stays_s > 0.1)
-        assert row["compute_s"] == pytest.approx(min(0.1, stays_s), rel=1e-6)
+        assert (row["outcome"] == "merged") == (stays_s > length_s)
+        assert row["compute_s"] == pytest.approx(min(length_s, stays_s), rel=1e-6)
     assert Counter(row["outcome"] for row in result.participation)["dropped"] > 100
 
 

@@ -85,6 +85,14 @@ def test_a_draw_does_not_depend_on_the_batch_it_is_made_in(
             assert batch[i, j] == streams.uniform("slowdown", entity, round_, draw)
 
 
+@given(st.integers(0, 2**63 - 1), st.text(max_size=8), WORD, WORD, WORD)
+def test_one_number_is_the_same_to_the_last_bit_as_a_batch_of_one(
+    seed: int, purpose: str, entity: int, round_: int, draw: int
+) -> None:
+    streams = Streams(seed)
+    assert streams.number(purpose, entity, round_, draw) == streams.uniform(purpose, entity, round_, draw)
+
+
 def test_two_objects_with_one_seed_draw_the_same() -> None:
     assert Streams(9).uniform("a", 4, 2) == Streams(9).uniform("a", 4, 2)
     assert Streams(9).key("a") == Streams(9).key("a") != Streams(9).key("b")
