@@ -149,7 +149,7 @@ class HFedMTL(Method):
         task = int(self.setting.federation.terminal_task[terminal])
         H, number = plan.local_iterations, self.next_round(terminal)
         rule = self._rule(self._audience[task])
-        arguments = (terminal, parcel.content, H, number, rule.sigma_prime, task)
+        arguments = (terminal, parcel.content, H, number, rule.sigma_prime, task, self.measures_gap)
         update = self.queue.submit(self._ascend, arguments, reads=[("duals", terminal)])
         if self.measures_gap:
             self._updates.append((H, update))
@@ -197,7 +197,7 @@ class HFedMTL(Method):
 
     def _ascend(self, batch: list[tuple[Any, ...]]) -> list[LocalUpdate]:
         """Dual coordinate ascent of many terminals in one call."""
-        terminals, states, steps, numbers, sigma_prime, tasks = zip(*batch, strict=True)
+        terminals, states, steps, numbers, sigma_prime, tasks, measured = zip(*batch, strict=True)
         lam_n = self.setting.coupling.lam * self.setting.federation.task_samples[list(tasks)]
         jobs = AscentJobs(
             terminals=np.array(terminals),
@@ -208,6 +208,7 @@ class HFedMTL(Method):
             rounds=np.array(numbers),
             key=self._key,
             sampling=self._sampling,
+            measures_gap=any(measured),
         )
         updates = self.setting.solver.ascend(jobs)
         columns = zip(updates.du, updates.gap.tolist(), updates.candidates(), strict=True)

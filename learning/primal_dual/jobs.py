@@ -40,6 +40,7 @@ class AscentJobs:
         rounds: (T,) int64 below 2**32, round index of the row stream.
         key: two 32-bit words, ``Streams.key(purpose)``.
         sampling: how rows are picked.
+        measures_gap: whether the gaps before and after are wanted; each costs a pass over the rows.
 
     Raises:
         ValueError: if lengths disagree, a step count is negative or a factor is not above 0.
@@ -53,6 +54,7 @@ class AscentJobs:
     rounds: Array
     key: tuple[int, int]
     sampling: Sampling = Sampling.UNIFORM
+    measures_gap: bool = True
 
     def __post_init__(self) -> None:
         names = ("w", "steps", "sigma_prime", "lam_n", "rounds")
@@ -71,7 +73,8 @@ class AscentUpdates:
         terminals: (T,) int64, as in the jobs.
         du: (T, d) sum over the terminal's rows of (beta_new - beta_old) x: what a terminal uploads.
         gap: (T, 2) sums of Fenchel-Young terms: at the received model with the old duals, and at the terminal's
-            own model with the new ones. Their ratio tells how well the local sub-problem was solved.
+            own model with the new ones. Their ratio tells how well the local sub-problem was solved. NaN if the
+            jobs did not ask for them.
         alpha: flat candidate duals on the solver's device (array or tensor).
         offsets: (T + 1,) int64 ranges of the jobs in ``alpha``.
     """

@@ -33,10 +33,11 @@ from learning.primal_dual.kernel_maths import (
     loss,
     philox_words,
     slope,
+    touch,
 )
 
 # The cached kernels below are renewed when this line is; a test keeps it equal to the digest of the file it names.
-KERNEL_MATHS_SHA256 = "56c10f1c12cea4390d4a625002186d88b79e7631bd8da0b4567c948116f77c2b"
+KERNEL_MATHS_SHA256 = "49d04261950155f2b893af8df7a53093c436576bc0b1352d2b53ef3c0c858cac"
 
 
 @njit(**COMPILED)
@@ -45,43 +46,55 @@ def _ascend(
     mu: float,
     X: Array,
     y: Array,
+    norms: Array,
     alpha: Array,
     w: Array,
     steps: int,
     scale: float,
     stream: tuple[int, int, int, int],
     sampling: int,
+    measures_gap: bool,
     a: Array,
     du: Array,
     gap: Array,
 ) -> None:
     """Do one job of :func:`local_dual_ascent`; arrays are its own slices, ``scale`` is sigma' / lam_n."""
     n, d = a.shape[0], w.shape[0]
-    local, q, order = w.copy(), np.empty(n), np.empty(n, np.int64)
-    signs = np.ones(n) if code == SQUARED else y.astype(np.float64)
-    before = after = 0.0
-    for i in range(n):
-        a[i] = alpha[i]
-        q[i] = scale * dot(X, i, X[i])
-        before += fenchel_young(code, mu, dot(X, i, w), a[i], y[i])
-    words = philox_words(0, 0, 0, 0, 0)
+    local, order = w.copy(), np.empty(n, np.int64)
+    a[:] = alpha
+    du[:] = touch(X)
+    words, position = philox_words(0, 0, 0, 0, 0), 0
     for step in range(steps if n > 0 else 0):
         if step & 3 == 0 and sampling != CYCLIC:
             words = philox_words(step >> 2, stream[0], stream[1], stream[2], stream[3])
-        i = draw(sampling, step, n, words[step & 3], order)
-        if q[i] > 0.0:
+        i = draw(sampling, position, n, words[step & 3], order)
+        position = position + 1 if position + 1 < n else 0
+        q = scale * norms[i]
+        if q > 0.0:
             old = a[i]
-            a[i] = coordinate_step(code, mu, old, dot(X, i, local), y[i], q[i])
-            add_row(X, i, scale * signs[i] * (a[i] - old), local)
-    du[:] = 0.0
+            a[i] = coordinate_step(code, mu, old, dot(X, i, local), y[i], q)
+            sign = 1.0 if code == SQUARED else np.float64(y[i])
+            add_row(X, i, scale * sign * (a[i] - old), local)
     for i in range(n):
         if a[i] != alpha[i]:
-            add_row(X, i, signs[i] * (a[i] - alpha[i]), du)
-    for j in range(d):
-        local[j] = w[j] + scale * du[j]
-    for i in range(n):
-        after += fenchel_young(code, mu, dot(X, i, local), a[i], y[i])
-    gap[0], gap[1] = before, after
+            sign = 1.0 if code == SQUARED else np.float64(y[i])
+            add_row(X, i, sign * (a[i] - alpha[i]), du)
+    gap[:] = np.nan
+    if measures_gap:
+        before = after = 0.0
+        for j in range(d):
+            local[j] = w[j] + scale * du[j]
+        for i in range(n):
+            before += fenchel_young(code, mu, dot(X, i, w), alpha[i], y[i])
+            after += fenchel_young(code, mu, dot(X, i, local), a[i], y[i])
+        gap[0], gap[1] = before, after
+
+
+@njit(parallel=True, **COMPILED)
+def squared_norms(X: Array, out: Array) -> None:
+    """Write ||x_i||^2 of the rows of X (n, d) into ``out`` (n,)."""
+    for i in prange(X.shape[0]):
+        out[i] = dot(X, i, X[i])
 
 
 @njit(parallel=True, **COMPILED)
@@ -90,6 +103,7 @@ def local_dual_ascent(
     smoothing: float,
     X: Array,
     y: Array,
+    norms: Array,
     alpha: Array,
     offsets: Array,
     terminals: Array,
@@ -101,6 +115,7 @@ def local_dual_ascent(
     key0: int,
     key1: int,
     sampling: int,
+    measures_gap: bool,
     out_alpha: Array,
     out_offsets: Array,
     out_du: Array,
@@ -112,10 +127,12 @@ def local_dual_ascent(
     Rows with x = 0 are left alone: no model depends on their dual.
 
     Args:
+        norms: (n,) float64 squared norms of the rows, from :func:`squared_norms`.
         steps: (T,) int64, H_j >= 0 steps of each job.
         sigma_prime: (T,) sub-problem safety factor sigma'.
         lam_n: (T,) (lambda1 + lambda2) times the sample count of the terminal's task.
         sampling: 0 uniform with replacement, 1 a fresh permutation every epoch, 2 cyclic.
+        measures_gap: whether ``out_gap`` is wanted; without, it is NaN and two passes over the rows are saved.
         out_alpha: flat candidate duals, job t in ``out_offsets[t]:out_offsets[t + 1]``.
         out_du: (T, d) sum over the job's rows of (beta_new - beta_old) x.
         out_gap: (T, 2) sums of the Fenchel-Young terms before (old duals at w) and after (new duals at the
@@ -126,7 +143,8 @@ def local_dual_ascent(
         j = terminals[t]
         mine = slice(offsets[j], offsets[j + 1])
         scale, stream = sigma_prime[t] / lam_n[t], (rounds[t], j, key0, key1)
-        data, start = (X[mine], y[mine], alpha[mine]), (w[t], steps[t], scale, stream, sampling)
+        data = (X[mine], y[mine], norms[mine], alpha[mine])
+        start = (w[t], steps[t], scale, stream, sampling, measures_gap)
         candidate = out_alpha[out_offsets[t] : out_offsets[t + 1]]
         _ascend(loss_code, mu, *data, *start, candidate, out_du[t], out_gap[t])
 
@@ -184,7 +202,7 @@ def _descend(
             if batch < n:
                 if used & 3 == 0:
                     words = philox_words(used >> 2, stream[0], stream[1], stream[2], stream[3])
-                row = draw(PERMUTATION, used, n, words[used & 3], order)
+                row = draw(PERMUTATION, used % n, n, words[used & 3], order)
                 used += 1
             add_row(X, row, slope(code, mu, dot(X, row, w), y[row]) / count, gradient)
         for j in range(d):

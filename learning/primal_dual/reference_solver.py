@@ -84,6 +84,8 @@ def local_dual_ascent(loss: Loss, rows: Rows, alpha: Tensor, jobs: AscentJobs) -
         a.scatter_(1, pick, new[:, None])
     change = torch.where(mask, maths.sign(loss, y) * (a - old), 0)
     du = rows.per_job(table, lambda x, part: torch.einsum("tnd,tn->td", x, change[part]))
+    if not jobs.measures_gap:
+        return a[mask], du, torch.full((len(du), 2), torch.nan, dtype=du.dtype, device=du.device)
     before = _masked_sum(maths.fenchel_young(loss, rows.scores(table, w), old, y), mask)
     own_model = w + scale[:, None] * du
     after = _masked_sum(maths.fenchel_young(loss, rows.scores(table, own_model), a, y), mask)

@@ -77,6 +77,9 @@ class KernelSolver:
         self.loss = loss
         self.X, self.y, self.offsets = checked_data(X, y, offsets, loss, dtype)
         self.alpha = initial_duals(self.X, self.y, loss)
+        self._norms = np.empty(len(self.X))
+        with _threads(float(self.X.size)):
+            kernels.squared_norms(self.X, self._norms)
 
     def ascend(self, jobs: AscentJobs) -> AscentUpdates:
         """See :meth:`LocalSolver.ascend`."""
@@ -89,6 +92,7 @@ class KernelSolver:
             self.loss.smoothing,
             self.X,
             self.y,
+            self._norms,
             self.alpha,
             self.offsets,
             terminals,
@@ -99,6 +103,7 @@ class KernelSolver:
             np.ascontiguousarray(jobs.rounds, np.int64),
             *jobs.key,
             int(jobs.sampling),
+            jobs.measures_gap,
             alpha,
             offsets,
             du,

@@ -22,5 +22,7 @@ def best_s(action: Callable[[], T], repeats: int = 3) -> tuple[float, T]:
 def table(title: str, columns: list[str], rows: list[list[str]]) -> str:
     """Return rows of text under a title, columns aligned."""
     widths = [max(len(line[i]) for line in [columns, *rows]) for i in range(len(columns))]
-    lines = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [columns, *rows]]
+    lines = [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in [columns, *rows]
+    ]
     return "\n".join([title, *lines])

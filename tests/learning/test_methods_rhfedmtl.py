@@ -171,6 +171,7 @@ def test_on_orthogonal_rows_every_step_removes_one_samples_share(H: int) -> None
     federation = federation_of(np.eye(2 * n), np.ones(2 * n), [n, n], 1)
     parameters = PlannedDualParameters(controller="closed_form")
     method = RHFedMTL(setting_of(federation, "smoothed_hinge"), parameters)
+    method.measures_gap = True
     driver = Driver(method)
     driver.iterate(0, Plan(H, 1))
     method.settle()

@@ -104,7 +104,7 @@ def test_every_epoch_is_a_fresh_order_of_all_rows_and_all_orders_are_alike() -> 
     n, epochs, order = 7, 400, np.empty(7, np.int64)
     words = words_of(n * epochs, 0, 0, (5, 6))
     rows = [
-        int(kernel_maths.draw(int(Sampling.PERMUTATION), step, n, np.uint64(word), order))
+        int(kernel_maths.draw(int(Sampling.PERMUTATION), step % n, n, np.uint64(word), order))
         for step, word in enumerate(words)
     ]
     table = np.array(rows).reshape(epochs, n)
