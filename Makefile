@@ -20,7 +20,8 @@ types: $(VENV)/.installed
 	$(BIN)/mypy run_scenario.py
 
 bench: $(VENV)/.installed
-	$(BIN)/python -m tests.benchmarks.urban
+	mkdir -p results
+	$(BIN)/python -m tests.benchmarks results/benchmarks.json
 
 schema: $(VENV)/.installed
 	$(BIN)/python run_scenario.py --schema > scenarios/scenario.schema.json

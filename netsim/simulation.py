@@ -28,7 +28,7 @@ class Result:
         ended_by: which budget or other condition ended the run.
         totals: state at the end: time_s, energy_j, bytes, cost, ...
         rounds, tasks, participation, terminals, base_stations: tables; docs/records.md lists their columns.
-        trace: timeline of all assignments, Trace Event Format.
+        trace: timeline of all assignments, Trace Event Format, if the scenario asks for it.
     """
 
     ended_by: str
@@ -38,7 +38,7 @@ class Result:
     participation: Table
     terminals: Table
     base_stations: Table
-    trace: dict[str, Any]
+    trace: dict[str, Any] | None
 
 
 def simulate(
@@ -85,7 +85,7 @@ def simulate(
         ],
         terminals=_terminal_table(world, terminals, recorder),
         base_stations=_station_table(world, stations, task_names),
-        trace=trace_events(recorder.participation),
+        trace=trace_events(recorder.participation) if world.scenario.output.trace else None,
     )
 
 

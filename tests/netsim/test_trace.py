@@ -15,6 +15,7 @@ from tests.netsim.worlds import run
 def test_spans_of_one_terminal_follow_each_other_within_the_run(where: World, method: Counting) -> None:
     result = run(where, method)
     lanes: dict[int, list[tuple[float, float]]] = {}
+    assert result.trace is not None
     for event in result.trace["traceEvents"]:
         assert event["ph"] == "X" and event["dur"] >= 0.0
         assert event["pid"] == where.deployment.serving[event["tid"]]

@@ -15,6 +15,7 @@ PLAIN = {
     "methods": {"counting": {}},
     "budget": {"time_s": 30.0},
     "network": {"propagation": {"fading": "none"}, "link": {"model": "shannon"}},
+    "output": {"trace": True},
 }
 ENERGY_COLUMNS = (
     "energy_terminal_compute_j",
