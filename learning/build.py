@@ -118,7 +118,8 @@ def build_setting(
     """Return what every method is given; fresh for every run, as methods change the solver's duals."""
     learning = scenario.learning
     loss = make_loss(learning.loss, learning.smoothing)
-    solver = make_solver(device, federation.X, federation.y, federation.terminal_offsets, loss)
+    # Duals of 0 make models of 0: before the first upload a base station knows nothing of its terminals' rows.
+    solver = make_solver(device, federation.X, federation.y, federation.terminal_offsets, loss, start=0.0)
     return Setting(
         federation=federation,
         loss=loss,

@@ -30,10 +30,10 @@ def checked_data(
     return rows, labels, ranges
 
 
-def initial_duals(X: Array, y: Array, loss: Loss) -> Array:
-    """Return starting duals; a row x = 0 gets its optimum at once, since no ascent step ever visits it."""
+def initial_duals(X: Array, y: Array, loss: Loss, start: float | None) -> Array:
+    """Return starting duals, ``start`` or the loss's own; a row x = 0, which no step visits, gets its optimum."""
     idle = (X**2).sum(axis=1) == 0.0
-    return np.where(idle, loss.idle_dual(y), loss.initial_dual()).astype(X.dtype)
+    return np.where(idle, loss.idle_dual(y), loss.initial_dual() if start is None else start).astype(X.dtype)
 
 
 def known_terminals(offsets: Array, terminals: ArrayLike) -> Array:

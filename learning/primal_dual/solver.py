@@ -66,17 +66,24 @@ class KernelSolver:
         offsets: (M + 1,) row ranges, from 0 to n.
         loss: see :func:`~.losses.make_loss`.
         dtype: of rows, duals and models; sums are float64 always.
+        start: dual a that every row starts from; None takes the loss's own.
 
     Raises:
         ValueError: if shapes, offsets, labels or numbers make no sense.
     """
 
     def __init__(
-        self, X: ArrayLike, y: ArrayLike, offsets: ArrayLike, loss: Loss, dtype: DTypeLike = np.float64
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        offsets: ArrayLike,
+        loss: Loss,
+        dtype: DTypeLike = np.float64,
+        start: float | None = None,
     ) -> None:
         self.loss = loss
         self.X, self.y, self.offsets = checked_data(X, y, offsets, loss, dtype)
-        self.alpha = initial_duals(self.X, self.y, loss)
+        self.alpha = initial_duals(self.X, self.y, loss, start)
         self._norms = np.empty(len(self.X))
         with _threads(float(self.X.size)):
             kernels.squared_norms(self.X, self._norms)
@@ -193,10 +200,11 @@ class TorchSolver:
         loss: Loss,
         dtype: DTypeLike = np.float64,
         device: str | torch.device = "cpu",
+        start: float | None = None,
     ) -> None:
         self.loss, self.device = loss, torch.device(device)
         rows, labels, self.offsets = checked_data(X, y, offsets, loss, dtype)
-        self.alpha = torch.tensor(initial_duals(rows, labels, loss), device=self.device)
+        self.alpha = torch.tensor(initial_duals(rows, labels, loss, start), device=self.device)
         self.rows = reference_solver.Rows(
             *(torch.tensor(values, device=self.device) for values in (rows, labels, self.offsets))
         )
@@ -247,12 +255,18 @@ class TorchSolver:
 
 
 def make_solver(
-    device: str, X: ArrayLike, y: ArrayLike, offsets: ArrayLike, loss: Loss, dtype: DTypeLike = np.float64
+    device: str,
+    X: ArrayLike,
+    y: ArrayLike,
+    offsets: ArrayLike,
+    loss: Loss,
+    dtype: DTypeLike = np.float64,
+    start: float | None = None,
 ) -> KernelSolver | TorchSolver:
     """Return the fastest solver of a device: compiled kernels on ``"cpu"``, batched tensors anywhere else."""
     if device == "cpu":
-        return KernelSolver(X, y, offsets, loss, dtype)
-    return TorchSolver(X, y, offsets, loss, dtype, device)
+        return KernelSolver(X, y, offsets, loss, dtype, start)
+    return TorchSolver(X, y, offsets, loss, dtype, device, start)
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from learning.methods.local import Local
 from learning.models import LinearModel, TorchModel
 from learning.primal_dual.losses import LOSSES
 from scenarios.errors import ScenarioError
-from scenarios.schema import Data, Scenario
+from scenarios.schema import Data, Method, Scenario
 from scenarios.streams import Streams
 from tests.learning.driving import SCENARIO, scenario_of, setting_for
 
@@ -196,3 +196,10 @@ def test_a_built_method_is_as_the_network_wants_it(key: str) -> None:
     method = build_method(key, scenario.methods[key], setting)
     assert method.protocol in ("hierarchical", "isolated")
     assert len(method.models()) == (9 if key == "local" else 3)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_before_anything_was_sent_every_base_station_has_the_zero_model(loss: str) -> None:
+    setting = setting_for(changed(loss=loss))
+    method = build_method("hfedmtl", Method(), setting)
+    assert all(not method.weights(state).any() for state in method.models())
