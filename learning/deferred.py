@@ -46,10 +46,13 @@ class DeferredQueue:
 
     Args:
         eager: run every operation at once, alone; the results are the same, slower.
+        capacity: run what waits when it has become this much, so that a long run needs no more memory than that.
     """
 
-    def __init__(self, eager: bool = False) -> None:
+    def __init__(self, eager: bool = False, capacity: int = 100_000) -> None:
         self.eager = eager
+        self._capacity = 1 if eager else capacity
+        self._count = 0
         self._waiting: dict[tuple[int, Kernel], list[tuple[tuple[Any, ...], Pending]]] = {}
         self._written: dict[Hashable, int] = {}
         self._read: dict[Hashable, int] = {}
@@ -84,7 +87,8 @@ class DeferredQueue:
             self._written[slot] = rank
         result = Pending(rank)
         self._waiting.setdefault((rank, kernel), []).append((arguments, result))
-        if self.eager:
+        self._count += 1
+        if self._count >= self._capacity:
             self.flush()
         return result
 
@@ -97,6 +101,7 @@ class DeferredQueue:
                 result.resolve(value)
                 result.rank = 0
         self._waiting.clear()
+        self._count = 0
         self._written.clear()
         self._read.clear()
 

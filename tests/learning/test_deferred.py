@@ -164,6 +164,16 @@ def test_eager_equals_immediate_bit_for_bit_one_call_an_operation(program: list[
     assert machine.calls.total() == len(values)
 
 
+@settings(max_examples=100, deadline=None)
+@given(programs(), st.integers(2, 9))
+def test_running_whenever_enough_waits_equals_immediate_bit_for_bit(
+    program: list[Operation | None], capacity: int
+) -> None:
+    machine = Machine()
+    values = machine.run(program, DeferredQueue(capacity=capacity))
+    assert (values, machine.slots) == executed_at_once(program)
+
+
 def log_of(queue: DeferredQueue, accesses: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> list[list[str]]:
     """Submit (name, reads, writes) and return the names as they run, one list a call."""
     calls: list[list[str]] = []
