@@ -126,7 +126,7 @@ def test_missing_values_anywhere_do_not_break_a_figure(experiment: Experiment, e
         for column in floats:
             frame.loc[generator.random(len(frame)) < 0.2, column] = np.nan
         tables[name] = frame
-    render(exhibit.draw(replace(experiment, **tables)), "png")
+    assert render(exhibit.draw(replace(experiment, **tables)), "png").startswith(b"\x89PNG")
 
 
 def test_the_same_data_give_the_same_files(experiment: Experiment) -> None:
