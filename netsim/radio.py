@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,16 +99,23 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
 
 def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]:
     """Ergodic spectral efficiency without and with line of sight."""
-    link = _link(network.link)
-    if network.propagation.fading == "none":
-        table = ErgodicSpectralEfficiency(link, NoFading())
+    fading = network.propagation.fading
+    if fading == "none":
+        table = _table(network.link, None)
         return table, table
-    obstructed = ErgodicSpectralEfficiency(link, Rayleigh())
-    if network.propagation.fading == "rayleigh":
+    obstructed = _table(network.link, 0.0)
+    if fading == "rayleigh":
         return obstructed, obstructed
     k_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
     assert k_db is not None  # every urban environment has lines of sight
-    return obstructed, ErgodicSpectralEfficiency(link, Rician(db_to_linear(k_db)))
+    return obstructed, _table(network.link, db_to_linear(k_db))
+
+
+@lru_cache(maxsize=64)  # a table depends on its parameters alone and takes longer to make than a short run
+def _table(link: LinkAdaptation, rician_k: float | None) -> ErgodicSpectralEfficiency:
+    """Table for a Rician factor K: 0 is Rayleigh fading, None no fading."""
+    law = NoFading() if rician_k is None else Rayleigh() if rician_k == 0.0 else Rician(rician_k)
+    return ErgodicSpectralEfficiency(_link(link), law)
 
 
 def _link(link: LinkAdaptation) -> McsEnvelope | ShannonGap:
