@@ -241,12 +241,13 @@ class BandShared(Uplink):
 
     def _elapse(self, elapsed_s: float) -> None:
         for transfer, rate in self._active.items():
-            transfer.remaining_bits = max(0.0, transfer.remaining_bits - rate * elapsed_s)
+            left = transfer.remaining_bits - rate * elapsed_s
+            transfer.remaining_bits = left if left > 0.0 else 0.0
             transfer.airtime_s += elapsed_s
 
     def _next_completion(self) -> float:
-        waits = (t.remaining_bits / rate for t, rate in self._active.items() if rate > 0.0)
-        return self.env.now + max(0.0, min(waits, default=inf))
+        waits = [t.remaining_bits / rate for t, rate in self._active.items() if rate > 0.0]
+        return self.env.now + min(waits, default=inf)
 
     def _completed(self) -> list[Transfer]:
         # What the clock cannot resolve any more is rounding: without this an alarm could ring for ever.

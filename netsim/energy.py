@@ -26,10 +26,10 @@ class _Integral:
     def __init__(self, now_s: float) -> None:
         self.energy_j, self.power_w, self.since_s = 0.0, 0.0, now_s
 
-    def change(self, difference_w: float, now_s: float) -> None:
+    def switch(self, power_w: float, now_s: float) -> None:
         self.energy_j += self.power_w * (now_s - self.since_s)
         self.since_s = now_s
-        self.power_w = max(0.0, self.power_w + difference_w)  # rounding below 0 would give energy back
+        self.power_w = power_w if power_w > 0.0 else 0.0  # a sum rounded below 0 would give energy back
 
     def at(self, now_s: float) -> float:
         return self.energy_j + self.power_w * (now_s - self.since_s)
@@ -63,13 +63,14 @@ class Meter:
         difference_w = power_w - cell.power_w
         if difference_w == 0.0:
             return
-        now = self.env.now
-        cell.change(difference_w, now)
-        cell.power_w = power_w  # not the rounded sum: off is exactly 0
-        self._sums[component].change(difference_w, now)
-        self.total.set_rate(max(0.0, self.total.rate + difference_w))
-        for account in self._accounts.get(node, ()):
-            account.set_rate(account.rate + difference_w)
+        now, everywhere, total = self.env.now, self._sums[component], self.total
+        cell.switch(power_w, now)
+        everywhere.switch(everywhere.power_w + difference_w, now)
+        rate = total.rate + difference_w
+        total.set_rate(rate if rate > 0.0 else 0.0)
+        if self._accounts:
+            for account in self._accounts.get(node, ()):
+                account.set_rate(account.rate + difference_w)
 
     def energy_j(self, node: int, component: str) -> float:
         """Joules used so far by one component of one node."""
