@@ -24,7 +24,7 @@ from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
 from scenarios.storage import TABLES, join_tables, new_folder, write_json, write_table, write_text
 from scenarios.streams import Streams
-from scenarios.trials import VERSION, Trial, data_fingerprint
+from scenarios.trials import VERSION, Trial, inputs_fingerprint
 from scenarios.workers import Message, run_jobs
 
 if TYPE_CHECKING:
@@ -193,19 +193,18 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
     for key, entry in scenario.methods.items():
         check_method(key, entry)
     tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
-    data = data_fingerprint(
-        [part for t in tasks for part in (t.name.encode(), t.features.tobytes(), t.labels.tobytes())]
-    )
+    rows = [part.tobytes() for t in tasks for part in (t.features, t.labels, t.recording, t.start, t.stop)]
+    inputs = inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *_sources(scenario)])
     federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in scenario.seed_list}
     trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
     folder = root / "trials"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [trial for trial in trials if not trial.finished(folder, data)]
+    missing = [trial for trial in trials if not trial.finished(folder, inputs)]
     workers = 1 if device == "cuda" else min(options.workers or os.cpu_count() or 1, max(1, len(missing)))
     threads = max(1, (os.cpu_count() or 1) // workers)
-    jobs = [Job(t, federations[t.seed], t.fingerprint(data), folder, threads) for t in missing]
+    jobs = [Job(t, federations[t.seed], t.fingerprint(inputs), folder, threads) for t in missing]
     failed = _run_jobs(jobs, workers, len(trials) - len(missing), console)
-    finished = [trial for trial in trials if trial.finished(folder, data)]
+    finished = [trial for trial in trials if trial.finished(folder, inputs)]
     if finished:
         _collect(scenario, root, finished, federations, time.perf_counter() - started_s)
         if not options.no_report:
@@ -213,6 +212,21 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
 
             console.done(write_report(root))
     return 1 if failed else 0
+
+
+def _sources(scenario: Scenario) -> list[bytes]:
+    """Return the code that results depend on: our own, and the modules that import paths of the scenario name."""
+    from learning.data.user import import_object
+
+    here = Path(__file__).parent
+    rooms = ("channel_models", "learning", "netsim", "scenarios")
+    files = [path for room in rooms for path in sorted((here / room).rglob("*.py"))]
+    named = {"learning.model": scenario.learning.model}
+    named |= {f"methods.{key}.use": entry.use or "" for key, entry in scenario.methods.items()}
+    own = [import_object(path, field) for field, path in named.items() if ":" in path]
+    modules = [sys.modules[made.__module__] for made in own]
+    files += [Path(module.__file__) for module in modules if module.__file__]
+    return [path.read_bytes() for path in files]
 
 
 def _run_jobs(jobs: list[Job], workers: int, reused: int, console: Any) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,28 +35,35 @@ class Trial:
         """Folder name."""
         return f"{self.method}-{self.seed}"
 
-    def fingerprint(self, data: str) -> str:
+    def fingerprint(self, inputs: str) -> str:
         """Return a hash of everything the results depend on.
 
         Args:
-            data: hash of the data, see :func:`data_fingerprint`.
+            inputs: hash of data and code, see :func:`inputs_fingerprint`.
         """
         tree = self.scenario.model_dump(mode="json")
         for irrelevant in ("title", "description", "seeds", "flagship", "name"):
             del tree[irrelevant]
         tree["methods"] = tree["methods"][self.method]
         tree["methods"].pop("label", None)
-        identity = [VERSION, tree, self.method if tree["methods"]["use"] is None else "", self.seed, self.device, data]
+        identity = [
+            VERSION,
+            tree,
+            self.method if tree["methods"]["use"] is None else "",
+            self.seed,
+            self.device,
+            inputs,
+        ]
         return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
-    def finished(self, root: Path, data: str) -> bool:
+    def finished(self, root: Path, inputs: str) -> bool:
         """Whether this very trial lies complete under ``root``."""
         record = read_json(root / self.name / "trial.json")
-        return record is not None and record.get("fingerprint") == self.fingerprint(data)
+        return record is not None and record.get("fingerprint") == self.fingerprint(inputs)
 
 
-def data_fingerprint(parts: list[bytes]) -> str:
-    """Return a hash of the data that trials learn from."""
+def inputs_fingerprint(parts: Iterable[bytes]) -> str:
+    """Return a hash of what trials depend on besides their scenario: data and code."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part)

@@ -217,6 +217,11 @@ def test_own_data_own_model_and_own_method_come_by_import_path(tmp_path: Path) -
     command += ["--seeds", "1", "--out", "out", "--no-report", "--set", "data.split.test_fraction=0.4"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert "1 trials were finished before" in again.stdout
+    (tmp_path / "mine.py").write_text((tmp_path / "mine.py").read_text().replace("Tanh", "ReLU"))
+    edited = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    assert edited.returncode == 0 and "finished before" not in edited.stdout  # the code is part of what was asked
     scores = pd.read_parquet(tmp_path / "out" / "tasks.parquet")
     last = scores[(scores["event"] == "end") & (scores["split"] == "test")]["balanced_accuracy"]
     assert last.mean() > 0.7
