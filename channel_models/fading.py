@@ -184,6 +184,16 @@ class ErgodicSpectralEfficiency:
 
     spectral_efficiency = __call__
 
+    @property
+    def snr_grid(self) -> FloatArray:
+        """A copy of the linear mean SNRs of the table, (points,), increasing."""
+        return self._snr.copy()
+
+    @property
+    def efficiency_grid(self) -> FloatArray:
+        """A copy of the mean bit/s/Hz at ``snr_grid``, (points,), non-decreasing."""
+        return self._efficiency.copy()
+
     def scalar(self, snr_linear: float) -> float:
         """Return what calling the table returns for one number, several times faster."""
         index = bisect_right(self._snr_list, snr_linear)

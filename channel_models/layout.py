@@ -5,13 +5,16 @@ face the six neighbours, ISD/2 away, and whose corners lie ISD/sqrt(3) away at 3
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from channel_models.units import FloatArray
 
 LATTICE = np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]])
 RING_STEPS = np.array([[-1, 1], [-1, 0], [0, -1], [1, -1], [1, 0], [0, 1]])
 """Lattice steps that walk once around a ring, counter-clockwise from its corner on the positive x axis."""
+
+SITE_BLOCK = 256
+"""Sites whose distances to all others are held at a time: 8 MB an array with 4096 of them."""
 
 MAX_REDRAWS = 200
 """Even a disc that touches the sides (91 % of the area) leaves a row inside with probability 3e-9."""
@@ -36,6 +39,41 @@ def hexagonal_sites(count: int, inter_site_distance_m: float) -> FloatArray:
         steps = np.repeat(RING_STEPS, ring, axis=0)
         indices.append(np.array([ring, 0]) + np.cumsum(steps, axis=0) - steps)
     return np.asarray(np.concatenate(indices)[:count] @ LATTICE * inter_site_distance_m)
+
+
+def nearest_sites(site_xy_m: FloatArray, count: int, inter_site_distance_m: float) -> NDArray[np.int64]:
+    """Return the nearest other sites of each site, nearest first, equally near ones in the order of their index.
+
+    Parameters
+    ----------
+    site_xy_m
+        Sites of :func:`hexagonal_sites`, (sites, 2) metres.
+    count
+        How many to return; 6, 18 and 36 are the first one, two and three rings around a site inside the grid.
+    inter_site_distance_m
+        Distance between neighbouring sites, metres.
+
+    Returns
+    -------
+    (sites, min(count, sites - 1)) indices.
+
+    Raises
+    ------
+    ValueError
+        If the count is negative.
+    """
+    if count < 0:
+        raise ValueError(f"count must be >= 0, got {count}")
+    sites = len(site_xy_m)
+    kept = min(count, sites - 1)
+    nearest = np.empty((sites, kept), np.int64)
+    for first in range(0, sites, SITE_BLOCK):
+        offset = (site_xy_m[first : first + SITE_BLOCK, None] - site_xy_m) / inter_site_distance_m
+        # Squared lattice distances are whole numbers, so equally near sites compare equal despite rounding.
+        norm = np.rint(np.square(offset).sum(axis=2)).astype(np.int64)
+        order = np.partition(norm * sites + np.arange(sites), kept, axis=1)[:, : kept + 1]
+        nearest[first : first + SITE_BLOCK] = np.sort(order, axis=1)[:, 1:] % sites  # the first is the site itself
+    return nearest
 
 
 def uniform_in_hexagon(u: ArrayLike, inter_site_distance_m: float, min_distance_m: float = 0.0) -> FloatArray:

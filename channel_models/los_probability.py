@@ -15,6 +15,8 @@ def uma_los_probability(d2d_m: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) 
     For high terminals just beyond 18 m the table's product exceeds 1 by some thousandths; it is cut at 1.
     """
     d, height = np.asarray(d2d_m), np.asarray(h_ut_m)
+    if height.ndim == 0 and height <= 13.0:
+        return _street(d, 63.0)
     lift = np.maximum((height - 13.0) / 10.0, 0.0) ** 1.5
     bonus = 1.0 + lift * 1.25 * (d / 100.0) ** 3 * np.exp(-d / 150.0)
     return np.minimum(_street(d, 63.0) * bonus, 1.0)

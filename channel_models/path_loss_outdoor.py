@@ -30,36 +30,30 @@ def urban_breakpoint_m(fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -
 
 def uma_los_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
     """Return UMa line-of-sight path loss in dB (slope 22 before the breakpoint, 40 after)."""
-    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
-    breakpoint_m = urban_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
-    near = 28.0 + 22.0 * np.log10(d3d) + carrier
-    corner = np.log10(breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2)
-    far = 28.0 + 40.0 * np.log10(d3d) + carrier - 9.0 * corner
-    return np.where(d2d_m <= breakpoint_m, near, far)
+    log_d3d, carrier = _log_distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    return _urban_los_db((28.0, 22.0, 9.0), log_d3d, carrier, d2d_m, fc_hz, h_bs_m, h_ut_m)
 
 
 def uma_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
     """Return UMa path loss without line of sight in dB, never below the line-of-sight law."""
-    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
-    blocked = 13.54 + 39.08 * np.log10(d3d) + carrier - 0.6 * (h_ut_m - 1.5)
-    return np.maximum(uma_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m), blocked)
+    log_d3d, carrier = _log_distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    blocked = 13.54 + 39.08 * log_d3d + carrier - 0.6 * (h_ut_m - 1.5)
+    with_los = _urban_los_db((28.0, 22.0, 9.0), log_d3d, carrier, d2d_m, fc_hz, h_bs_m, h_ut_m)
+    return np.maximum(with_los, blocked)
 
 
 def umi_los_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
     """Return UMi street-canyon line-of-sight path loss in dB (slope 21 before the breakpoint, 40 after)."""
-    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
-    breakpoint_m = urban_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
-    near = 32.4 + 21.0 * np.log10(d3d) + carrier
-    corner = np.log10(breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2)
-    far = 32.4 + 40.0 * np.log10(d3d) + carrier - 9.5 * corner
-    return np.where(d2d_m <= breakpoint_m, near, far)
+    log_d3d, carrier = _log_distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    return _urban_los_db((32.4, 21.0, 9.5), log_d3d, carrier, d2d_m, fc_hz, h_bs_m, h_ut_m)
 
 
 def umi_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
     """Return UMi street-canyon path loss without line of sight in dB, never below the line-of-sight law."""
-    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
-    blocked = 22.4 + 35.3 * np.log10(d3d) + 21.3 * carrier / 20.0 - 0.3 * (h_ut_m - 1.5)
-    return np.maximum(umi_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m), blocked)
+    log_d3d, carrier = _log_distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    blocked = 22.4 + 35.3 * log_d3d + 21.3 * carrier / 20.0 - 0.3 * (h_ut_m - 1.5)
+    with_los = _urban_los_db((32.4, 21.0, 9.5), log_d3d, carrier, d2d_m, fc_hz, h_bs_m, h_ut_m)
+    return np.maximum(with_los, blocked)
 
 
 def rma_breakpoint_m(fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
@@ -95,14 +89,32 @@ def rma_nlos_db(
 
     ``street_width_m`` is the average street width (default 20 m, range 5 to 50).
     """
-    d3d, carrier = _distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
+    log_d3d, carrier = _log_distance_and_carrier_db(d2d_m, fc_hz, h_bs_m, h_ut_m)
     log_h_bs = np.log10(h_bs_m)
     rooftop = 24.37 - 3.7 * np.square(building_height_m / h_bs_m)
     streets = 161.04 - 7.1 * np.log10(street_width_m) + 7.5 * np.log10(building_height_m)
-    slope = (43.42 - 3.1 * log_h_bs) * (np.log10(d3d) - 3.0)
+    slope = (43.42 - 3.1 * log_h_bs) * (log_d3d - 3.0)
     terminal = 3.2 * np.square(np.log10(11.75 * h_ut_m)) - 4.97
     blocked = streets - rooftop * log_h_bs + slope + carrier - terminal
     return np.maximum(rma_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m, building_height_m), blocked)
+
+
+def _urban_los_db(
+    coefficients: tuple[float, float, float],
+    log_d3d: FloatArray,
+    carrier_db: FloatArray,
+    d2d_m: FloatLike,
+    fc_hz: FloatLike,
+    h_bs_m: FloatLike,
+    h_ut_m: FloatLike,
+) -> FloatArray:
+    """PL1 and PL2 of the UMa and UMi rows for coefficients (constant, near slope, corner slope)."""
+    constant, slope, corner_slope = coefficients
+    breakpoint_m = urban_breakpoint_m(fc_hz, h_bs_m, h_ut_m)
+    near = constant + slope * log_d3d + carrier_db
+    corner = np.log10(breakpoint_m**2 + (h_bs_m - h_ut_m) ** 2)
+    far = constant + 40.0 * log_d3d + carrier_db - corner_slope * corner
+    return np.where(d2d_m <= breakpoint_m, near, far)
 
 
 def _rma_near_db(distance_m: FloatArray, fc_hz: FloatLike, building_height_m: float) -> FloatArray:
@@ -115,9 +127,9 @@ def _rma_near_db(distance_m: FloatArray, fc_hz: FloatLike, building_height_m: fl
     return np.asarray(free_space + log_term - min(0.044 * height_power, 14.77) + linear_term)
 
 
-def _distance_and_carrier_db(
+def _log_distance_and_carrier_db(
     d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the 3D distance in metres and 20 log10 of the carrier in GHz."""
+    """Return log10 of the 3D distance in metres and 20 log10 of the carrier in GHz."""
     carrier_db = 20.0 * np.log10(fc_hz / 1e9)
-    return distance_3d_m(d2d_m, h_bs_m, h_ut_m), np.asarray(carrier_db)
+    return np.asarray(np.log10(distance_3d_m(d2d_m, h_bs_m, h_ut_m))), np.asarray(carrier_db)

@@ -1,7 +1,6 @@
 """Link budget and signal-to-interference-plus-noise ratio of terminals in a network of cells."""
 
 import numpy as np
-from numpy.typing import NDArray
 
 from channel_models.units import FloatArray, FloatLike
 
@@ -24,46 +23,37 @@ def received_power_dbm(
 
 def downlink_sinr(
     tx_power_w: FloatLike,
-    gain: FloatArray,
-    serving: NDArray[np.intp],
+    serving_gain: FloatLike,
+    neighbour_gain: FloatLike,
     noise_w: FloatLike,
-    activity: FloatLike,
+    activity: float,
 ) -> FloatArray:
-    """Return the linear SINR P g_s / (N + sum over other sites of a P g_c) of each terminal.
+    """Return the linear SINR P g / (N + a P G) of terminals whose sites all transmit with the same power.
+
+    The neighbours' sum is kept apart from the wanted signal, so weak interference stays exact beside it. Arrays
+    broadcast.
 
     Parameters
     ----------
     tx_power_w
-        Transmit power P of the sites, scalar or (sites,), watts.
-    gain
-        Linear power gain from each site to each terminal, (terminals, sites).
-    serving
-        Index of the site that serves each terminal, (terminals,).
+        Transmit power P of every site, watts.
+    serving_gain
+        Linear power gain g from the site that serves the terminal; it is always taken as transmitting.
+    neighbour_gain
+        Sum G of the linear power gains from all other sites.
     noise_w
-        Noise power N, scalar or (terminals,), watts, > 0.
+        Noise power N, watts, > 0.
     activity
-        Share a of time and band in which an interfering site transmits, in [0, 1], scalar or (sites,). 0 is the
-        noise-limited network, 1 the full-buffer one. A terminal's own site is always taken as transmitting.
-
-    Returns
-    -------
-    (terminals,) float64.
+        Share a of time and band in which an interfering site transmits, in [0, 1]. 0 is the noise-limited network,
+        1 the full-buffer one.
 
     Raises
     ------
     ValueError
-        If an activity is outside [0, 1] or a serving index is not a site.
+        If the activity is outside [0, 1].
     """
-    received_w = np.asarray(gain, dtype=np.float64) * tx_power_w
-    terminals, sites = received_w.shape
-    share = np.broadcast_to(np.asarray(activity, dtype=np.float64), (sites,))
-    if not np.all((share >= 0.0) & (share <= 1.0)):
-        raise ValueError(f"activity must lie in [0, 1], got [{share.min():g}, {share.max():g}]")
-    chosen = np.asarray(serving)
-    if np.any((chosen < 0) | (chosen >= sites)):
-        raise ValueError(f"serving must index one of {sites} sites, got [{chosen.min()}, {chosen.max()}]")
-    rows = np.arange(terminals)
-    wanted_w = received_w[rows, chosen]
-    # Zeroing the wanted signal, rather than subtracting it from a total, keeps weak interference exact beside it.
-    received_w[rows, chosen] = 0.0
-    return np.asarray(wanted_w / (noise_w + received_w @ share))
+    if not 0.0 <= activity <= 1.0:
+        raise ValueError(f"activity must lie in [0, 1], got {activity:g}")
+    wanted_w = np.asarray(serving_gain, dtype=np.float64) * tx_power_w
+    interference_w = np.asarray(neighbour_gain, dtype=np.float64) * tx_power_w * activity
+    return np.asarray(wanted_w / (noise_w + interference_w))

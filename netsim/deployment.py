@@ -1,7 +1,8 @@
 """Where sites and terminals stand and what the air between them does to a signal.
 
 Hexagonal layouts and large-scale propagation of 3GPP TR 38.901; every random quantity is drawn once per
-(site, terminal) from its named stream, so a terminal keeps its channel whatever else is simulated.
+(site, terminal) from its named stream, so a terminal keeps its channel whatever else is simulated. A terminal hears
+its serving site and that site's nearest neighbours; sites further away add nothing.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.layout import hexagonal_sites, uniform_in_hexagon
-from channel_models.path_loss import ENVIRONMENTS
+from channel_models.layout import hexagonal_sites, nearest_sites, uniform_in_hexagon
+from channel_models.path_loss import ENVIRONMENTS, Environment
 from channel_models.units import db_to_linear
 from scenarios.schema import Network
 from scenarios.streams import Streams
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 _MAX_SITES = 4096
+_MAX_PLACES = 2**32 // _MAX_SITES  # an entity is one 32-bit word of the random streams
 _MAX_ATTEMPTS = 200  # a site is the strongest in most of its hexagon
+_BATCH = 4096  # terminals at a time: arrays of all their links are about 1 MB each
+_RING = 6  # neighbours that touch a cell; one of them is the rival in nearly every lost try
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """Positions and large-scale channels of one network.
+    """Positions and large-scale channels of one network; 73 bytes a terminal.
 
     Attributes:
         entity: (terminals,) index of each terminal in the random streams: its place among its site's terminals
@@ -38,21 +43,23 @@ class Deployment:
         los: (terminals,) whether the serving link has line of sight.
         path_loss_db: (terminals,) of the serving link, dB, without shadowing.
         shadowing_db: (terminals,) of the serving link, dB, as a loss.
-        gain: (terminals, sites) linear power gain, antennas and shadowing included.
+        serving_gain: (terminals,) linear power gain from the serving site, antennas and shadowing included.
+        neighbour_gain: (terminals,) sum of the same over the modelled neighbours of the serving site.
     """
 
-    entity: NDArray[np.int64]
+    entity: IntArray
     site_xy_m: FloatArray
     terminal_xy_m: FloatArray
-    serving: NDArray[np.int64]
+    serving: IntArray
     distance_m: FloatArray
     los: NDArray[np.bool_]
     path_loss_db: FloatArray
     shadowing_db: FloatArray
-    gain: FloatArray
+    serving_gain: FloatArray
+    neighbour_gain: FloatArray
 
 
-def deploy(network: Network, serving: NDArray[np.int64], sites: int, streams: Streams) -> Deployment:
+def deploy(network: Network, serving: IntArray, sites: int, streams: Streams) -> Deployment:
     """Drop every terminal uniformly in the hexagon of its serving site, given that this site is its strongest.
 
     Terminals attach to the site they receive best. A terminal of a site is therefore drawn, channels and all, until
@@ -63,45 +70,82 @@ def deploy(network: Network, serving: NDArray[np.int64], sites: int, streams: St
         serving: (terminals,) site each terminal belongs to.
         sites: number of sites, filled in spiral order from the centre.
         streams: the run's randomness.
+
+    Raises:
+        ValueError: more than 4096 sites, or more than 1,048,576 terminals at one of them.
     """
-    environment = ENVIRONMENTS[network.layout.environment]
-    spacing_m = network.layout.inter_site_distance_m or environment.inter_site_distance_m
-    site_xy = hexagonal_sites(sites, spacing_m)
     entity = _entities(serving, sites)
-    rows = np.arange(len(serving))
-    drop = _drop(network, site_xy, serving, entity, 0, streams)
-    for attempt in range(1, _MAX_ATTEMPTS):
-        again = np.flatnonzero(drop.gain.argmax(axis=1) != serving)
-        if len(again) == 0:
+    air = _Air.of(network, sites, streams)
+    neighbours = nearest_sites(air.site_xy_m, network.layout.neighbour_sites, air.spacing_m)
+    deployment = _unplaced(entity, air.site_xy_m, serving)
+    pending = np.arange(len(serving))
+    for attempt in range(_MAX_ATTEMPTS):
+        if len(pending) == 0:
             break
-        new = _drop(network, site_xy, serving[again], entity[again], attempt, streams)
-        for old, better in zip(drop, new, strict=True):
-            old[again] = better
-    return Deployment(
-        entity=entity,
-        site_xy_m=site_xy,
-        terminal_xy_m=drop.xy_m,
-        serving=serving,
-        distance_m=drop.distance_m[rows, serving],
-        los=drop.los[rows, serving],
-        path_loss_db=drop.path_loss_db[rows, serving],
-        shadowing_db=drop.shadowing_db[rows, serving],
-        gain=drop.gain,
-    )
+        batches = np.split(pending, np.arange(_BATCH, len(pending), _BATCH))
+        pending = np.concatenate([_place(deployment, air, neighbours, batch, attempt) for batch in batches])
+    return deployment
 
 
-def _entities(serving: NDArray[np.int64], sites: int) -> NDArray[np.int64]:
-    place = np.zeros(len(serving), np.int64)
-    for site in range(sites):
-        mine = serving == site
-        place[mine] = np.arange(mine.sum())
+def _entities(serving: IntArray, sites: int) -> IntArray:
+    """Number the terminals of each site in their order and put the number and the site into one word."""
+    counts = np.bincount(serving, minlength=sites)
+    if len(counts) > _MAX_SITES or counts.max() > _MAX_PLACES:
+        raise ValueError(
+            f"at most {_MAX_SITES} sites with {_MAX_PLACES} terminals each, "
+            f"got {len(counts)} sites with up to {counts.max()}"
+        )
+    place = np.empty(len(serving), np.int64)
+    place[np.argsort(serving, kind="stable")] = np.arange(len(serving)) - np.repeat(np.cumsum(counts) - counts, counts)
     return place * _MAX_SITES + serving
 
 
-class _Drop(NamedTuple):
-    """One try at placing terminals: positions (n, 2) and large-scale channels to every site, (n, sites)."""
+def _unplaced(entity: IntArray, site_xy_m: FloatArray, serving: IntArray) -> Deployment:
+    """Return a deployment whose terminals still have to be placed."""
+    n = len(serving)
+    return Deployment(
+        entity=entity,
+        site_xy_m=site_xy_m,
+        terminal_xy_m=np.empty((n, 2)),
+        serving=serving,
+        distance_m=np.empty(n),
+        los=np.empty(n, np.bool_),
+        path_loss_db=np.empty(n),
+        shadowing_db=np.empty(n),
+        serving_gain=np.empty(n),
+        neighbour_gain=np.empty(n),
+    )
 
-    xy_m: FloatArray
+
+def _place(deployment: Deployment, air: _Air, neighbours: IntArray, rows: IntArray, attempt: int) -> IntArray:
+    """Draw the terminals ``rows`` once, keep those that receive their site best, and return the others.
+
+    The touching neighbours are asked first: they settle most lost tries without the links to all the others. After
+    the last attempt all terminals are kept as they are.
+    """
+    last = attempt == _MAX_ATTEMPTS - 1
+    site, entity = deployment.serving[rows], deployment.entity[rows]
+    xy = air.positions_m(site, entity, attempt)
+    own = air.links(xy, site[:, None], entity, attempt)
+    near = air.links(xy, neighbours[site, :_RING], entity, attempt).gain
+    ahead = np.flatnonzero(np.all(near <= own.gain, axis=1) | last)
+    far = air.links(xy[ahead], neighbours[site[ahead], _RING:], entity[ahead], attempt).gain
+    best = np.all(far <= own.gain[ahead], axis=1) | last
+    kept = ahead[best]
+    there = rows[kept]
+    deployment.terminal_xy_m[there] = xy[kept]
+    deployment.distance_m[there] = own.distance_m[kept, 0]
+    deployment.los[there] = own.los[kept, 0]
+    deployment.path_loss_db[there] = own.path_loss_db[kept, 0]
+    deployment.shadowing_db[there] = own.shadowing_db[kept, 0]
+    deployment.serving_gain[there] = own.gain[kept, 0]
+    deployment.neighbour_gain[there] = near[kept].sum(axis=1) + far[best].sum(axis=1)
+    return np.delete(rows, kept)
+
+
+class _Links(NamedTuple):
+    """Large-scale channels of n terminals to k sites each, (n, k)."""
+
     distance_m: FloatArray
     los: NDArray[np.bool_]
     path_loss_db: FloatArray
@@ -109,43 +153,60 @@ class _Drop(NamedTuple):
     gain: FloatArray
 
 
-def _drop(
-    network: Network,
-    site_xy_m: FloatArray,
-    serving: NDArray[np.int64],
-    entity: NDArray[np.int64],
-    attempt: int,
-    streams: Streams,
-) -> _Drop:
-    layout, propagation = network.layout, network.propagation
-    environment = ENVIRONMENTS[layout.environment]
-    spacing_m = layout.inter_site_distance_m or environment.inter_site_distance_m
-    nearest_m = layout.min_distance_m or environment.min_placement_d2d_m
-    u = streams.uniform("position", entity[:, None], attempt, draw=np.arange(3))
-    xy = site_xy_m[serving] + uniform_in_hexagon(u, spacing_m, nearest_m)
-    d2d = np.linalg.norm(xy[:, None, :] - site_xy_m[None, :, :], axis=2)
-    site_height = layout.base_station_height_m or environment.h_bs_m
-    height, fc_hz = layout.terminal_height_m, propagation.carrier_frequency_hz
-    site = np.arange(len(site_xy_m))
-    u = streams.uniform("line of sight", entity[:, None], attempt, draw=site)
-    los = u < environment.los_probability(d2d, height)
-    # Only far interferers lie beyond the fitted range: the spacing keeps serving links inside it.
-    loss_db = environment.path_loss_db(los, d2d, fc_hz, site_height, height, extrapolate=True)
-    shadowing_db = np.zeros_like(loss_db)
-    if propagation.shadowing:
-        drawn = streams.normal("shadowing", entity[:, None], attempt, draw=site)
-        shadowing_db = environment.shadowing_sigma_db(los, d2d, fc_hz) * drawn
-    antennas_dbi = propagation.base_station_antenna_gain_dbi + propagation.terminal_antenna_gain_dbi
-    return _Drop(xy, d2d, los, loss_db, shadowing_db, db_to_linear(antennas_dbi - loss_db - shadowing_db))
+@dataclass(frozen=True)
+class _Air:
+    """Draws positions of terminals and their large-scale channels to given sites."""
+
+    network: Network
+    environment: Environment
+    spacing_m: float
+    site_xy_m: FloatArray
+    streams: Streams
+
+    @classmethod
+    def of(cls, network: Network, sites: int, streams: Streams) -> _Air:
+        environment = ENVIRONMENTS[network.layout.environment]
+        spacing_m = network.layout.inter_site_distance_m or environment.inter_site_distance_m
+        return cls(network, environment, spacing_m, hexagonal_sites(sites, spacing_m), streams)
+
+    def positions_m(self, site: IntArray, entity: IntArray, attempt: int) -> FloatArray:
+        """Return (n, 2) positions uniform in the hexagons of (n,) sites."""
+        nearest_m = self.network.layout.min_distance_m or self.environment.min_placement_d2d_m
+        u = self.streams.uniform("position", entity[:, None], attempt, draw=np.arange(3))
+        return self.site_xy_m[site] + uniform_in_hexagon(u, self.spacing_m, nearest_m)
+
+    def links(self, xy_m: FloatArray, site: IntArray, entity: IntArray, attempt: int) -> _Links:
+        """Return the channels of (n,) terminals at ``xy_m`` (n, 2) to the sites ``site`` (n, k)."""
+        environment, propagation = self.environment, self.network.propagation
+        height, fc_hz = self.network.layout.terminal_height_m, propagation.carrier_frequency_hz
+        site_height = self.network.layout.base_station_height_m or environment.h_bs_m
+        east_m, north_m = (xy_m[:, None, axis] - self.site_xy_m[site, axis] for axis in (0, 1))
+        d2d = np.sqrt(east_m * east_m + north_m * north_m)
+        u = self.streams.uniform("line of sight", entity[:, None], attempt, draw=site)
+        los = u < environment.los_probability(d2d, height)
+        # Only far interferers lie beyond the fitted range: the spacing keeps serving links inside it.
+        loss_db = environment.path_loss_db(los, d2d, fc_hz, site_height, height, extrapolate=True)
+        shadowing_db = np.zeros_like(loss_db)
+        if propagation.shadowing:
+            drawn = self.streams.normal("shadowing", entity[:, None], attempt, draw=site)
+            shadowing_db = environment.shadowing_sigma_db(los, d2d, fc_hz) * drawn
+        antennas_dbi = propagation.base_station_antenna_gain_dbi + propagation.terminal_antenna_gain_dbi
+        return _Links(d2d, los, loss_db, shadowing_db, db_to_linear(antennas_dbi - loss_db - shadowing_db))
 
 
-def topology(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Graph:
-    """Return the graph cloud - base stations - terminals with what is known of every link."""
+def backbone(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Graph:
+    """Return the graph of cloud and base stations with what is known of every wire."""
     graph = nx.Graph()
     graph.add_node("cloud", tier="cloud")
     for site, (x, y) in enumerate(deployment.site_xy_m):
         graph.add_node(f"bs-{site:02d}", tier="base_station", x_m=float(x), y_m=float(y))
         graph.add_edge("cloud", f"bs-{site:02d}", latency_s=latency_s, rate_bps=rate_bps)
+    return graph
+
+
+def topology(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Graph:
+    """Return the graph cloud - base stations - terminals with what is known of every link."""
+    graph = backbone(deployment, latency_s, rate_bps)
     for terminal, (x, y) in enumerate(deployment.terminal_xy_m):
         name = f"terminal-{terminal}"
         graph.add_node(name, tier="terminal", x_m=float(x), y_m=float(y))

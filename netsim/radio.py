@@ -58,9 +58,19 @@ class Radio:
         """Uplink rate with the whole band, bit/s."""
         return float(tdma_rate(self.network.uplink.bandwidth_hz, self.uplink_efficiency[terminal], 1))
 
-    def broadcast_bps(self, terminals: list[int]) -> float:
-        """Downlink rate that the worst of ``terminals`` can still receive, bit/s."""
+    def broadcast_bps(self, terminals: list[int] | NDArray[np.int64]) -> float:
+        """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s."""
         return self.network.downlink.bandwidth_hz * float(self.downlink_efficiency[terminals].min())
+
+    def tables(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
+        """Copies of what a compiled kernel needs for :meth:`band_shared_bps`: (snr_grid, efficiency_grid) twice.
+
+        The first pair is for obstructed links, the second for links with line of sight: (points,) linear mean SNR
+        and gross bit/s/Hz. Read them by linear interpolation, 0 below the first point and flat above the last;
+        ``network.link.overhead`` is not yet taken off.
+        """
+        obstructed, sight = self._tables
+        return (obstructed.snr_grid, obstructed.efficiency_grid), (sight.snr_grid, sight.efficiency_grid)
 
 
 def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArray) -> Radio:
@@ -72,15 +82,13 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
         tx_power_dbm: (terminals,) radiated power of each terminal.
     """
     up, down = network.uplink, network.downlink
-    rows = np.arange(len(deployment.serving))
     noise_up_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
-    serving_gain = deployment.gain[rows, deployment.serving]
-    uplink_snr = dbm_to_watt(tx_power_dbm) * serving_gain / dbm_to_watt(noise_up_dbm)
+    uplink_snr = dbm_to_watt(tx_power_dbm) * deployment.serving_gain / dbm_to_watt(noise_up_dbm)
     noise_down_w = dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db))
     sinr = downlink_sinr(
         dbm_to_watt(down.tx_power_dbm),
-        deployment.gain,
-        deployment.serving,
+        deployment.serving_gain,
+        deployment.neighbour_gain,
         noise_down_w,
         down.neighbour_activity,
     )

@@ -20,6 +20,8 @@ _WEYL_0, _WEYL_1 = 0x9E3779B9, 0xBB67AE85
 _LOW = np.uint64(0xFFFFFFFF)
 _SHIFT = np.uint64(32)
 _ROUNDS = 10
+_BLOCK = 8192  # counters at a time: their nine or so temporaries of 64 KiB stay in a core's cache
+Words = NDArray[np.uint64]
 
 
 def philox(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], key: tuple[int, int]) -> NDArray[np.uint64]:
@@ -33,6 +35,11 @@ def philox(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], key: tupl
         ``(4, *S)`` uint64 array whose entries are below 2**32.
     """
     c0, c1, c2, c3 = np.broadcast_arrays(*(np.asarray(word).astype(np.uint64) for word in counter))
+    return np.stack(_philox(c0, c1, c2, c3, key))
+
+
+def _philox(c0: Words, c1: Words, c2: Words, c3: Words, key: tuple[int, int]) -> tuple[Words, Words, Words, Words]:
+    """Return the four words of :func:`philox` for counters of one shape."""
     k0, k1 = key
     for _ in range(_ROUNDS):
         product_0, product_1 = _MULTIPLIER_0 * c0, _MULTIPLIER_1 * c2
@@ -43,7 +50,7 @@ def philox(counter: tuple[ArrayLike, ArrayLike, ArrayLike, ArrayLike], key: tupl
             product_0 & _LOW,
         )
         k0, k1 = (k0 + _WEYL_0) & 0xFFFFFFFF, (k1 + _WEYL_1) & 0xFFFFFFFF
-    return np.stack([c0, c1, c2, c3])
+    return c0, c1, c2, c3
 
 
 def _philox_words(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int]:
@@ -97,9 +104,24 @@ class Streams:
         Returns:
             float64 array of the broadcast shape.
         """
-        words = philox((draw, round_, entity, 0), self.key(purpose))
-        high, low = words[0] >> np.uint64(6), words[1] >> np.uint64(6)  # 26 + 26 bits: the half below still fits
-        return (high * 67108864.0 + low + 0.5) / 4503599627370496.0
+        key = self.key(purpose)
+        # Buffering hands out casted, broadcast blocks: neither counters nor words ever exist at full size.
+        blocks = np.nditer(
+            [np.asarray(draw), np.asarray(round_), np.asarray(entity), None],
+            flags=["external_loop", "buffered", "zerosize_ok"],
+            op_flags=[["readonly"], ["readonly"], ["readonly"], ["writeonly", "allocate"]],
+            op_dtypes=[np.uint64, np.uint64, np.uint64, np.float64],
+            casting="unsafe",
+            buffersize=_BLOCK,
+            order="C",
+        )
+        with blocks:
+            for c0, c1, c2, uniform in blocks:
+                word_0, word_1, _, _ = _philox(c0, c1, c2, np.zeros_like(c0), key)
+                high, low = word_0 >> np.uint64(6), word_1 >> np.uint64(6)  # 26 + 26 bits: the half still fits
+                uniform[...] = (high * 67108864.0 + low + 0.5) / 4503599627370496.0
+            drawn: NDArray[np.float64] = blocks.operands[3]
+        return drawn
 
     def normal(
         self, purpose: str, entity: ArrayLike = 0, round_: ArrayLike = 0, draw: ArrayLike = 0
@@ -107,7 +129,8 @@ class Streams:
         """Return standard normals by inversion; same arguments as :meth:`uniform`."""
         from scipy.special import ndtri
 
-        return np.asarray(ndtri(self.uniform(purpose, entity, round_, draw)))
+        drawn = self.uniform(purpose, entity, round_, draw)
+        return np.asarray(ndtri(drawn, out=drawn))
 
     def generator(self, purpose: str, entity: int = 0, round_: int = 0) -> np.random.Generator:
         """Return a NumPy generator of its own for code that wants one (shuffles, user data makers)."""

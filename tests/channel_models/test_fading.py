@@ -153,6 +153,15 @@ def test_the_table_is_zero_below_its_range_and_flat_above() -> None:
     assert table(np.zeros((2, 0, 3))).shape == (2, 0, 3)
 
 
+def test_the_grids_are_the_table_and_writing_to_them_does_not_change_it() -> None:
+    snr = db_to_linear(np.linspace(-45.0, 85.0, 300))
+    before = TABLE(snr)
+    points, efficiency = TABLE.snr_grid, TABLE.efficiency_grid
+    np.testing.assert_array_equal(np.interp(snr, points, efficiency, left=0.0), before)
+    points[:], efficiency[:] = 0.0, 0.0
+    np.testing.assert_array_equal(TABLE(snr), before)
+
+
 def test_a_rician_gain_is_a_scaled_noncentral_chi_square() -> None:
     gain = Rician(4.0).quantile(np.array([0.1, 0.5, 0.9]))
     np.testing.assert_allclose(stats.ncx2.cdf(gain * 10.0, 2, 8.0), [0.1, 0.5, 0.9], rtol=1e-9)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import qmc
 
-from channel_models.layout import hexagonal_sites, uniform_in_hexagon
+from channel_models.layout import SITE_BLOCK, hexagonal_sites, nearest_sites, uniform_in_hexagon
 
 ISD_M = 500.0
 UNIFORMS = arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.floats(0.0, 1.0))
@@ -48,6 +48,31 @@ def test_full_rings_are_whole_hexagons_with_six_neighbours_inside(count: int, ri
 def test_more_sites_continue_the_same_spiral(count: int, more: int) -> None:
     longer = hexagonal_sites(count + more, ISD_M)
     np.testing.assert_array_equal(longer[:count], hexagonal_sites(count, ISD_M))
+
+
+@given(st.integers(1, 130), st.integers(0, 140), st.floats(1.0, 5000.0))
+def test_the_nearest_sites_are_those_of_a_sorted_list_and_ties_go_by_index(count: int, most: int, isd_m: float) -> None:
+    sites = hexagonal_sites(count, isd_m)
+    away = np.round(squareform(pdist(sites)) / isd_m, 6) if count > 1 else np.zeros((1, 1))
+    for site, found in enumerate(nearest_sites(sites, most, isd_m)):
+        others = sorted((float(away[site, other]), other) for other in range(count) if other != site)
+        assert found.tolist() == [other for _, other in others[:most]]
+
+
+def test_six_eighteen_and_thirty_six_nearest_sites_are_whole_rings_around_every_inner_site() -> None:
+    sites = hexagonal_sites(SITE_BLOCK + 141, ISD_M)  # eleven rings, worked off in two blocks
+    inner = np.flatnonzero(np.hypot(*sites.T) < 6.0 * ISD_M)
+    for rings in (1, 2, 3):
+        whole = hexagonal_sites(3 * rings * (rings + 1) + 1, ISD_M)[1:]
+        nearest = nearest_sites(sites, len(whole), ISD_M)
+        for site in inner:
+            offsets = sites[nearest[site]] - sites[site]
+            np.testing.assert_allclose(offsets[np.lexsort(np.rint(offsets).T)], whole[np.lexsort(np.rint(whole).T)])
+
+
+def test_a_negative_number_of_neighbours_is_refused() -> None:
+    with pytest.raises(ValueError, match="count"):
+        nearest_sites(hexagonal_sites(3, ISD_M), -1, ISD_M)
 
 
 def test_consecutive_sites_touch_and_the_spiral_starts_in_the_middle() -> None:

@@ -10,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from channel_models.layout import uniform_in_hexagon
 from channel_models.path_loss import ENVIRONMENTS
-from netsim.deployment import Deployment, deploy, topology
+from netsim.deployment import Deployment, backbone, deploy, topology
+from scenarios.schema import Network
 from scenarios.streams import Streams
 from tests.netsim.worlds import scenario
 
@@ -46,19 +48,95 @@ def test_terminals_lie_in_the_hexagon_of_their_site_and_not_too_close(
     np.testing.assert_allclose(there.distance_m, np.hypot(offset_m[:, 0], offset_m[:, 1]), rtol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
-@given(SETTINGS, st.integers(1, 19), st.integers(1, 8), st.integers(0, 1000))
-def test_every_terminal_is_attached_to_its_strongest_site(
-    layout: dict[str, Any], sites: int, per_site: int, seed: int
+def drawn_alone(network: Network, there: Deployment, i: int, streams: Streams) -> tuple[Any, float, float]:
+    """Draw one terminal, all its links at once, until its site is the strongest: position, gain, neighbours' gain."""
+    environment, sites = ENVIRONMENTS[network.layout.environment], there.site_xy_m
+    own, entity, fc_hz = int(there.serving[i]), int(there.entity[i]), network.propagation.carrier_frequency_hz
+    apart_m = spacing_m(network.layout.model_dump())
+    away = np.round(np.linalg.norm(sites - sites[own], axis=1) / apart_m, 6)
+    heard = sorted(range(len(sites)), key=lambda site: (away[site], site))[: network.layout.neighbour_sites + 1]
+    nearest_m = network.layout.min_distance_m or environment.min_placement_d2d_m
+    for attempt in range(100):
+        u = streams.uniform("position", entity, attempt, draw=np.arange(3))[None]
+        xy = sites[own] + uniform_in_hexagon(u, apart_m, nearest_m)[0]
+        d2d = np.linalg.norm(xy - sites[heard], axis=1)
+        los = streams.uniform("line of sight", entity, attempt, draw=heard) < environment.los_probability(d2d)
+        lost_db = environment.path_loss_db(los, d2d, fc_hz, extrapolate=True)
+        deviation_db = environment.shadowing_sigma_db(los, d2d, fc_hz)
+        lost_db = lost_db + deviation_db * streams.normal("shadowing", entity, attempt, draw=heard)
+        gain = 10.0 ** ((8.0 - lost_db) / 10.0)
+        if gain.argmax() == 0:
+            return xy, gain[0], gain[1:].sum()
+    raise AssertionError("never the strongest")
+
+
+@settings(max_examples=25, deadline=None)
+@given(SETTINGS, st.integers(1, 70), st.integers(6, 40), st.integers(0, 1000))
+def test_every_terminal_is_as_if_drawn_alone_until_its_site_is_the_strongest_of_those_modelled(
+    layout: dict[str, Any], sites: int, neighbours: int, seed: int
 ) -> None:
-    there = place(layout, sites, per_site, seed)
-    np.testing.assert_array_equal(there.gain.argmax(axis=1), there.serving)
-    np.testing.assert_array_equal(there.serving, np.repeat(np.arange(sites), per_site))
+    network = scenario(network={"layout": layout | {"neighbour_sites": neighbours}}).network
+    serving = np.random.default_rng(seed).integers(0, sites, 8)
+    there = deploy(network, serving, sites, Streams(seed))
+    for i in range(len(serving)):
+        xy, own, others = drawn_alone(network, there, i, Streams(seed))
+        np.testing.assert_array_equal(there.terminal_xy_m[i], xy)
+        assert there.serving_gain[i] == pytest.approx(own, rel=1e-12)
+        assert there.neighbour_gain[i] == pytest.approx(others, rel=1e-12)
+
+
+def test_a_network_within_reach_is_modelled_in_full_and_a_larger_one_hears_less_than_all() -> None:
+    for sites, same in ((37, True), (61, False)):
+        three_rings, whole = (
+            place({"environment": "UMa", "neighbour_sites": neighbours}, sites, 3) for neighbours in (36, 60)
+        )
+        assert np.array_equal(three_rings.neighbour_gain, whole.neighbour_gain) == same
+        alike = np.all(three_rings.terminal_xy_m == whole.terminal_xy_m, axis=1)
+        assert alike.mean() > 0.95  # hardly a terminal is lost to a site beyond three rings
+        assert np.all(three_rings.neighbour_gain[alike] <= whole.neighbour_gain[alike])
+        assert three_rings.neighbour_gain[alike].sum() > 0.9 * whole.neighbour_gain[alike].sum()
+
+
+def test_terminals_are_the_same_in_batches_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = place({"environment": "UMi"}, 9, 11)
+    for size in (1, 7, 98):
+        monkeypatch.setattr("netsim.deployment._BATCH", size)
+        for field, values in vars(place({"environment": "UMi"}, 9, 11)).items():
+            np.testing.assert_array_equal(values, getattr(at_once, field), err_msg=field)
+
+
+def test_after_the_last_attempt_a_terminal_stays_where_it_was_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_ease = place({"environment": "UMa"}, 7, 20)
+    monkeypatch.setattr("netsim.deployment._MAX_ATTEMPTS", 1)
+    at_once = place({"environment": "UMa"}, 7, 20)
+    u = Streams(0).uniform("position", at_once.entity[:, None], 0, draw=np.arange(3))
+    np.testing.assert_array_equal(
+        at_once.terminal_xy_m, at_once.site_xy_m[at_once.serving] + uniform_in_hexagon(u, 500.0, 35.0)
+    )
+    drawn_again = np.any(at_once.terminal_xy_m != at_ease.terminal_xy_m, axis=1)
+    assert 0.1 < drawn_again.mean() < 0.9
+    np.testing.assert_array_equal(at_once.neighbour_gain[~drawn_again], at_ease.neighbour_gain[~drawn_again])
+    gain_db = 10.0 * np.log10(at_once.serving_gain)
+    np.testing.assert_allclose(gain_db, 8.0 - at_once.path_loss_db - at_once.shadowing_db, rtol=1e-12)
+
+
+@given(st.lists(st.integers(0, 5), max_size=30))
+def test_an_entity_is_the_place_among_the_terminals_of_a_site_and_the_site(serving: list[int]) -> None:
+    there = deploy(scenario().network, np.array(serving, np.int64), 6, Streams(0))
+    expected = [4096 * serving[:i].count(site) + site for i, site in enumerate(serving)]
+    assert there.entity.tolist() == expected
+
+
+def test_more_sites_or_terminals_than_the_random_streams_can_tell_apart_are_refused() -> None:
+    with pytest.raises(ValueError, match="at most 4096 sites"):
+        place({"environment": "UMa"}, 4097, 1)
+    with pytest.raises(ValueError, match="1048576 terminals"):
+        deploy(scenario().network, np.zeros(2**20 + 1, np.int64), 1, Streams(0))
 
 
 def test_the_gain_is_antennas_minus_path_loss_minus_shadowing() -> None:
     there = place({"environment": "UMa"}, 7, 10, base_station_antenna_gain_dbi=8.0, terminal_antenna_gain_dbi=-1.0)
-    gain_db = 10.0 * np.log10(there.gain[np.arange(70), there.serving])
+    gain_db = 10.0 * np.log10(there.serving_gain)
     np.testing.assert_allclose(gain_db, 7.0 - there.path_loss_db - there.shadowing_db, rtol=1e-12)
 
 
@@ -104,3 +182,6 @@ def test_the_topology_is_a_tree_from_the_cloud_to_every_terminal() -> None:
         edge = graph.edges[f"terminal-{terminal}", f"bs-{site:02d}"]
         assert edge["distance_m"] == pytest.approx(there.distance_m[terminal])
     assert graph.edges["cloud", "bs-02"] == {"latency_s": 0.01, "rate_bps": 1e9}
+    wires = backbone(there, 0.01, 1e9)
+    assert dict(wires.nodes) == {node: graph.nodes[node] for node in ("cloud", "bs-00", "bs-01", "bs-02")}
+    assert all(wires.edges[edge] == graph.edges[edge] for edge in wires.edges)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 
 from scenarios.streams import Streams, philox
 
@@ -83,6 +83,16 @@ def test_a_draw_does_not_depend_on_the_batch_it_is_made_in(
     for i, entity in enumerate(entities):
         for j, round_ in enumerate(rounds):
             assert batch[i, j] == streams.uniform("slowdown", entity, round_, draw)
+
+
+@pytest.mark.parametrize("shape", [(20_000, 1), (3, 7_000), (1, 20_000), (0, 5)])
+def test_a_large_batch_is_the_words_of_philox_at_every_place(shape: tuple[int, int]) -> None:
+    streams, (rows, columns) = Streams(6), shape
+    entity, draw = np.arange(rows)[:, None], np.arange(columns) + 2**32 - columns
+    words = philox((draw, 9, entity, 0), streams.key("large"))
+    expected = ((words[0] >> np.uint64(6)) * 2.0**26 + (words[1] >> np.uint64(6)) + 0.5) / 2.0**52
+    np.testing.assert_array_equal(streams.uniform("large", entity, 9, draw), expected)
+    np.testing.assert_array_equal(streams.normal("large", entity, 9, draw), special.ndtri(expected))
 
 
 @given(st.integers(0, 2**63 - 1), st.text(max_size=8), WORD, WORD, WORD)
