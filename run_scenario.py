@@ -30,7 +30,14 @@ from scenarios.workers import Message, run_jobs
 if TYPE_CHECKING:
     from learning.data.federate import Federation
 
-_PRELOAD = ("learning.build", "netsim.simulation", "netsim.world", "pandas", "pyarrow.parquet")
+_PRELOAD = (
+    "learning.build",
+    "learning.primal_dual.kernel_solver",
+    "netsim.simulation",
+    "netsim.world",
+    "pandas",
+    "pyarrow.parquet",
+)
 _REPORT_EVERY_S = 0.5
 
 
@@ -51,14 +58,12 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     Returns:
         What run.json says about the trial.
     """
-    import torch
-
     from learning.build import build_method, build_setting
+    from netsim.engines import run
     from netsim.port import Method
-    from netsim.simulation import simulate
-    from netsim.world import build_world
+    from netsim.table import Table
+    from netsim.world import build_ground
 
-    torch.set_num_threads(job.threads)
     gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: looking for garbage often finds none
     started_s = time.perf_counter()
     trial, scenario, data = job.trial, job.trial.scenario, job.federation
@@ -66,9 +71,10 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     setting = build_setting(scenario, data, streams, trial.device)
     # The port carries a method's own parcels back to it, which the type of a protocol cannot say.
     method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
-    serving = [int(task) for task in data.terminal_task]
-    world = build_world(scenario, serving, len(data.task_names), streams)
-    result = simulate(world, method, list(data.task_names), _progress(world, method, report))
+    if "torch" in sys.modules:  # loaded by what needs it only: a GPU, or a torch module as the model
+        sys.modules["torch"].set_num_threads(job.threads)
+    ground = build_ground(scenario, data.terminal_task, len(data.task_names), streams)
+    result = run(ground, method, list(data.task_names), _progress(method, report))
     summary = {
         "method": trial.method,
         "seed": trial.seed,
@@ -79,14 +85,15 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     stamp = {"method": trial.method, "seed": trial.seed}
     with new_folder(job.root / trial.name) as folder:
         for name in TABLES:
-            write_table(folder / f"{name}.parquet", getattr(result, name), stamp)
+            table = getattr(result, name)
+            write_table(folder / f"{name}.parquet", table.columns if isinstance(table, Table) else table, stamp)
         if result.trace is not None:
             (folder / "trace.json").write_text(json.dumps(result.trace), encoding="utf-8")
         write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})
     return summary
 
 
-def _progress(world: Any, method: Any, report: Callable[[Any], None]) -> Callable[[Any], None]:
+def _progress(method: Any, report: Callable[[Any], None]) -> Callable[[Any], None]:
     """Return a listener that reports share done, clock, joules and gap, a few times a second."""
     last_s = time.perf_counter()
 
@@ -97,7 +104,7 @@ def _progress(world: Any, method: Any, report: Callable[[Any], None]) -> Callabl
         last_s = time.perf_counter()
         method.settle()
         gap = row.metrics.scalars.get("gap")
-        report((world.budget.share_spent(), row.world["time_s"], row.world["energy_j"], gap))
+        report((row.share_spent, row.world["time_s"], row.world["energy_j"], gap))
 
     return listen
 
@@ -233,8 +240,10 @@ def _run_jobs(jobs: list[Job], workers: int, reused: int, console: Any) -> int:
     """Run jobs with progress on the console; return how many failed."""
     failed = 0
     names = [job.trial.name for job in jobs]
+    with_torch = any(job.trial.device != "cpu" or job.trial.scenario.learning.model != "linear" for job in jobs)
+    preload = (*_PRELOAD, "torch") if with_torch else _PRELOAD
     with console.progress(names, reused) as show:
-        for message in run_jobs(run_trial, jobs, workers, _PRELOAD):
+        for message in run_jobs(run_trial, jobs, workers, preload):
             if message.kind == "refused":
                 raise message.content
             if message.kind == "failed":

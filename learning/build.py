@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 
 from learning.data.federate import Federation, federate
 from learning.data.matlab import matlab_tasks
@@ -18,7 +21,7 @@ from learning.data.user import import_object, user_tasks
 from learning.deferred import DeferredQueue
 from learning.methods import registry
 from learning.methods.base import Method
-from learning.models import LinearModel, Model, TorchModel
+from learning.models import LinearModel, Model
 from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.losses import Loss, make_loss
 from learning.primal_dual.solver import LocalSolver, make_solver
@@ -28,6 +31,7 @@ from scenarios.schema import Data, Learning, Scenario
 from scenarios.schema import Method as MethodEntry
 from scenarios.streams import Streams
 
+GPU_NODES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 _SYNTHETIC = {"tasks": 8, "samples_per_task": 120, "features": 12, "relatedness": 0.7, "noise": 0.5}
 
 
@@ -37,11 +41,26 @@ def choose_device(wanted: str) -> str:
     Raises:
         ScenarioError: a GPU is asked for and there is none.
     """
-    if wanted == "cuda" and not torch.cuda.is_available():
+    if wanted == "cpu" or (wanted == "auto" and not gpu_possible()):
+        return "cpu"
+    import torch  # costs a second and two hundred megabytes, which a machine without a GPU need not pay
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if wanted == "cuda":
         raise ScenarioError("--device", wanted, "cpu or auto; no CUDA device is present")
-    if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return wanted
+    return "cpu"
+
+
+def gpu_possible() -> bool:
+    """Return whether torch might find a GPU; False is certain, True is a guess.
+
+    On Linux every driver torch can use answers at a file: NVIDIA's own, its boards', AMD's, and the one that WSL lends
+    from Windows. Other systems have no such sign, so there torch has to be asked.
+    """
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "all").strip() in ("", "-1"):
+        return False
+    return sys.platform != "linux" or any(Path(node).exists() for node in GPU_NODES)
 
 
 def load_tasks(data: Data, loss: str, streams: Streams) -> Sequence[TaskRecords]:
@@ -119,7 +138,8 @@ def build_setting(
     learning = scenario.learning
     loss = make_loss(learning.loss, learning.smoothing)
     # Duals of 0 make models of 0: before the first upload a base station knows nothing of its terminals' rows.
-    solver = make_solver(device, federation.X, federation.y, federation.terminal_offsets, loss, start=0.0)
+    data = (federation.X, federation.y, federation.terminal_offsets)
+    solver = make_solver(device, *data, loss, np.dtype(learning.precision), start=0.0)
     return Setting(
         federation=federation,
         loss=loss,
@@ -141,6 +161,8 @@ def _model(learning: Learning, federation: Federation, loss: Loss, solver: Local
     if ":" not in learning.model:
         raise ScenarioError("learning.model", learning.model, "linear, or an import path module:function")
     make = import_object(learning.model, "learning.model")
+    from learning.torch_model import TorchModel
+
     return TorchModel(make, federation.X, federation.y, federation.terminal_offsets, loss, device)
 
 

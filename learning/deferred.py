@@ -1,15 +1,18 @@
 """Time never waits for maths: operations are submitted as events happen and run, batched, when a value is needed.
 
 Operations form a graph in event order. An operation depends on the pending values among its arguments, and on the
-*slots* it reads and writes: names of state that is changed in place, such as one terminal's dual variables. Ranks
-follow the hazards of a scoreboard (read after write, write after read, write after write), so running rank by rank,
-all operations of a kind together, gives exactly what running each at once would give.
+state it reads and writes: rows of arrays that are changed in place, such as the models of base stations. Ranks follow
+the hazards of a scoreboard (read after write, write after read, write after write), so running rank by rank, all
+operations of a kind together, gives exactly what running each at once would give.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Kernel = Callable[[list[tuple[Any, ...]]], Sequence[Any]]
 """Runs a batch: one tuple of arguments per operation in, one value per operation out."""
@@ -41,6 +44,25 @@ class Pending:
         self._value, self.ready = value, True
 
 
+class Slots:
+    """Rows of state that operations change in place, as far as the queue must know: when each is used.
+
+    Args:
+        count: number of rows.
+    """
+
+    __slots__ = ("read", "written")
+
+    def __init__(self, count: int) -> None:
+        self.written = np.zeros(count, np.int64)
+        self.read = np.zeros(count, np.int64)
+
+
+Rows = tuple[Slots, NDArray[np.int64] | slice]
+"""Some rows of some state, none twice."""
+ALL = slice(None)
+
+
 class DeferredQueue:
     """Operations waiting to be run.
 
@@ -52,43 +74,45 @@ class DeferredQueue:
     def __init__(self, eager: bool = False, capacity: int = 100_000) -> None:
         self.eager = eager
         self._capacity = 1 if eager else capacity
-        self._count = 0
+        self._weight = 0
         self._waiting: dict[tuple[int, Kernel], list[tuple[tuple[Any, ...], Pending]]] = {}
-        self._written: dict[Hashable, int] = {}
-        self._read: dict[Hashable, int] = {}
+        # Ranks grow for ever: those of earlier flushes are at most this and bind nobody any more.
+        self._done = 0
 
     def submit(
         self,
         kernel: Kernel,
         arguments: tuple[Any, ...],
-        reads: Sequence[Hashable] = (),
-        writes: Sequence[Hashable] = (),
+        reads: Sequence[Rows] = (),
+        writes: Sequence[Rows] = (),
+        weight: int = 1,
     ) -> Pending:
         """Add an operation.
 
         Args:
             kernel: what runs it; operations of equal rank with the same kernel run in one call.
-            arguments: values; a :class:`Pending`, alone or inside a list, is replaced by its value. The list must
-                not change afterwards.
-            reads: slots whose state the kernel uses.
-            writes: slots whose state the kernel changes.
+            arguments: values; a :class:`Pending` among them is replaced by its value. None may change afterwards.
+            reads: state the kernel uses.
+            writes: state the kernel changes; what it reads of it need not be named again.
+            weight: how much of the queue's capacity it takes, e.g. the number of terminals at work; at least 1.
 
         Returns:
             The operation's value, pending unless the queue is eager.
         """
-        rank = 1 + _highest_rank(arguments)
-        for slot in reads:
-            rank = max(rank, self._written.get(slot, 0) + 1)
-        for slot in writes:
-            rank = max(rank, self._written.get(slot, 0) + 1, self._read.get(slot, 0) + 1)
-        for slot in reads:
-            self._read[slot] = max(rank, self._read.get(slot, 0))
-        for slot in writes:
-            self._written[slot] = rank
+        rank = 1 + max((a.rank for a in arguments if isinstance(a, Pending)), default=0)
+        rank = max(rank, self._done + 1)
+        for slots, rows in reads:
+            rank = max(rank, 1 + int(slots.written[rows].max(initial=0)))
+        for slots, rows in writes:
+            rank = max(rank, 1 + int(slots.written[rows].max(initial=0)), 1 + int(slots.read[rows].max(initial=0)))
+        for slots, rows in reads:
+            slots.read[rows] = np.maximum(slots.read[rows], rank)
+        for slots, rows in writes:
+            slots.written[rows] = rank
         result = Pending(rank)
         self._waiting.setdefault((rank, kernel), []).append((arguments, result))
-        self._count += 1
-        if self._count >= self._capacity:
+        self._weight += max(weight, 1)
+        if self._weight >= self._capacity:
             self.flush()
         return result
 
@@ -99,30 +123,10 @@ class DeferredQueue:
             values = key[1]([tuple(map(_resolved, arguments)) for arguments, _ in batch])
             for (_, result), value in zip(batch, values, strict=True):
                 result.resolve(value)
-                result.rank = 0
+            self._done = key[0]
         self._waiting.clear()
-        self._count = 0
-        self._written.clear()
-        self._read.clear()
-
-
-def _highest_rank(arguments: Sequence[Any]) -> int:
-    """Return the largest rank among the pending values in the arguments; plain loops, as this is done per operation."""
-    highest = 0
-    for argument in arguments:
-        if isinstance(argument, Pending):
-            if argument.rank > highest:
-                highest = argument.rank
-        elif isinstance(argument, list):
-            for item in argument:
-                if isinstance(item, Pending) and item.rank > highest:
-                    highest = item.rank
-    return highest
+        self._weight = 0
 
 
 def _resolved(argument: Any) -> Any:
-    if isinstance(argument, Pending):
-        return argument.value
-    if isinstance(argument, list):
-        return [item.value if isinstance(item, Pending) else item for item in argument]
-    return argument
+    return argument.value if isinstance(argument, Pending) else argument

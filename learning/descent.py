@@ -1,4 +1,4 @@
-"""Local minibatch SGD of many terminals, submitted one by one and run together."""
+"""Local minibatch SGD of many terminals, submitted a cohort at a time and run together."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.deferred import Pending
-from learning.parcels import Effort
 from learning.primal_dual.jobs import SgdJobs
 from learning.setting import Setting
+from learning.state import State
+
+Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
 class StepRule(Protocol):
@@ -37,32 +40,44 @@ class Descent:
         self._setting, self._rule, self._proximal = setting, rule, proximal
         self._key = setting.streams.key("local rows")
 
-    def submit(self, terminal: int, model: Any, steps: int, number: int) -> tuple[Pending, Effort]:
-        """Submit ``steps`` steps from ``model`` in the terminal's round ``number``."""
-        offsets = self._setting.federation.terminal_offsets
-        visits = _visits(steps, self._rule.batch_size, int(offsets[terminal + 1] - offsets[terminal]))
-        result = self._setting.queue.submit(self._run, (terminal, model, steps, number))
-        return result, Effort(visits, visits)
+    def submit(self, terminals: IntArray, models: State, rows: IntArray, steps: int, numbers: IntArray) -> Pending:
+        """Submit ``steps`` steps of each terminal; the value will be the (n, P) models reached.
 
-    def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[NDArray[np.float64]]:
-        terminals, models, steps, numbers = (np.asarray(column) for column in zip(*batch, strict=True))
-        rate = self._rule.learning_rate / (1.0 + self._rule.decay * numbers)
+        Args:
+            terminals: (n,) whose rows.
+            models: where the models to start from are.
+            rows: (n,) which of them each terminal starts from.
+            steps: SGD steps.
+            numbers: (n,) how many rounds each terminal has done before.
+        """
+        arguments = (terminals, models, rows, steps, numbers)
+        return self._setting.queue.submit(
+            self._run, arguments, reads=[(models, np.unique(rows))], weight=len(terminals)
+        )
+
+    def visits(self, steps: int) -> Array:
+        """Return (terminals,) rows visited in ``steps`` steps; a pass's last batch holds what is left."""
+        rows = np.diff(self._setting.federation.terminal_offsets)
+        batch = self._rule.batch_size
+        passes, rest = np.divmod(steps, np.maximum(1, -(-rows // batch)))
+        return np.asarray(passes * rows + rest * np.minimum(batch, rows), np.float64)
+
+    def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Array]:
+        owners, stores, rows, steps, numbers = zip(*batch, strict=True)
+        sizes = [len(terminals) for terminals in owners]
+        models = np.concatenate([store.values[chosen] for store, chosen in zip(stores, rows, strict=True)])
+        rounds = np.concatenate(numbers)
+        rate = self._rule.learning_rate / (1.0 + self._rule.decay * rounds)
         jobs = SgdJobs(
-            terminals=terminals,
+            terminals=np.concatenate(owners),
             w=models,
             anchor=models,
-            steps=steps,
+            steps=np.repeat(steps, sizes),
             learning_rate=rate / (1.0 + rate * self._proximal),
-            rounds=numbers,
+            rounds=rounds,
             key=self._key,
             batch=self._rule.batch_size,
             ridge=self._setting.coupling.lambda1,
             proximal=self._proximal,
         )
-        return list(self._setting.model.descend(jobs))
-
-
-def _visits(steps: int, batch: int, rows: int) -> int:
-    """Rows visited in ``steps`` steps; the last batch of every pass holds what is left."""
-    passes, rest = divmod(steps, -(-rows // batch))
-    return passes * rows + rest * min(batch, rows)
+        return np.split(self._setting.model.descend(jobs), np.cumsum(sizes)[:-1])

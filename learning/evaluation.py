@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,10 @@ from learning.deferred import DeferredQueue, Pending
 from learning.metrics import TaskMetrics, evaluate_tasks
 from learning.models import Model
 from learning.setting import Setting
+from learning.state import State
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 SPLITS = ("validation", "test")
 MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
@@ -47,13 +49,12 @@ class Evaluator:
 
     Args:
         setting: data, loss, model.
-        weights: turns the content of a node's state into a parameter vector.
     """
 
-    def __init__(self, setting: Setting, weights: Callable[[Any], Array]) -> None:
+    def __init__(self, setting: Setting) -> None:
         self._names = setting.federation.task_names
         self._model: Model = setting.model
-        self._loss, self._weights, self._coupling = setting.loss, weights, setting.coupling
+        self._loss, self._coupling = setting.loss, setting.coupling
         data = setting.federation
         parts = (data.validation, data.test)
         self._held_out = [[_slice(p.X, p.y, p.task_offsets, b) for p in parts] for b in range(setting.tasks)]
@@ -61,40 +62,39 @@ class Evaluator:
         training_offsets = data.terminal_offsets[first]
         self._training = [_slice(data.X, data.y, training_offsets, b) for b in range(setting.tasks)]
 
-    def measure(self, queue: DeferredQueue, tasks: Sequence[int], states: list[Any]) -> Pending:
-        """Submit scores of ``states[i]`` on ``tasks[i]``; a task that comes up several times is averaged."""
-        return queue.submit(self._measure, (tuple(tasks), states))
+    def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
+        """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
+        return queue.submit(self._measure, (tasks, models, rows), reads=[(models, np.unique(rows))])
 
-    def objective(self, queue: DeferredQueue, states: list[Any]) -> Pending:
-        """Submit P of one state per task: sum of mean training losses, ridge and coupling to the mean."""
-        return queue.submit(self._objective, (states,))
+    def objective(self, queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
+        """Submit P of one model per task: sum of mean training losses, ridge and coupling to the mean."""
+        return queue.submit(self._objective, (models, rows), reads=[(models, np.unique(rows))])
 
     def _objective(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
-        return [{"objective": self._primal([self._weights(state) for state in states])} for (states,) in batch]
+        return [{"objective": self._primal(models.values[rows])} for models, rows in batch]
 
-    def _primal(self, models: list[Array]) -> float:
+    def _primal(self, models: Array) -> float:
         losses = [
             float(self._loss.value(self._model.scores(w, X), y).mean())
             for w, (X, y) in zip(models, self._training, strict=True)
         ]
-        return self._coupling.objective(np.array(losses), np.stack(models))
+        return self._coupling.objective(np.array(losses), models)
 
     def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
         """Score everything, then compute all measures of the whole batch in one go."""
         scores, labels = [], []
-        for tasks, states in batch:
-            for task, state in zip(tasks, states, strict=True):
-                w = self._weights(state)
+        for tasks, models, rows in batch:
+            for task, w in zip(tasks, models.values[rows], strict=True):
                 for X, y in self._held_out[task]:
                     scores.append(self._model.scores(w, X))
                     labels.append(y)
         offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
         measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
-        rows, at = [], 0
-        for tasks, _ in batch:
-            rows.append(self._rows(tasks, measured, at))
+        tables, at = [], 0
+        for tasks, _, _ in batch:
+            tables.append(self._rows(tasks.tolist(), measured, at))
             at += len(tasks) * len(SPLITS)
-        return rows
+        return tables
 
     def _rows(self, tasks: Sequence[int], measured: TaskMetrics, at: int) -> list[dict[str, Any]]:
         values = np.stack([getattr(measured, name)[at : at + len(tasks) * len(SPLITS)] for name in MEASURES])

@@ -29,6 +29,10 @@ class Backhaul:
             self._latency_s.append(sum(edge["latency_s"] for edge in edges))
             self._rate_bps.append(min(edge["rate_bps"] for edge in edges))
 
+    def rate_bps(self, site: int) -> float:
+        """Rate of the slowest wire on the way, bit/s."""
+        return float(self._rate_bps[site])
+
     def sending_s(self, site: int, bits: float) -> float:
         """Time the bits occupy the slowest wire, seconds."""
         return bits / self._rate_bps[site]

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from math import inf
+from math import ceil, inf
 from typing import Any
 
+import numpy as np
 from simpy import Event
 
-from channel_models.units import dbm_to_watt
 from netsim.collection import Gathering
-from netsim.port import Method, Node, Parcel, Plan
+from netsim.participation import Participation
+from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
-from netsim.terminal import Assignment, OutOfBudgetError, Participation, Terminal
+from netsim.terminal import Assignment, OutOfBudgetError, Terminal
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
@@ -32,34 +33,23 @@ class BaseStation:
     def __init__(self, world: World, method: Method, index: int, terminals: list[Terminal], recorder: Recorder) -> None:
         self.world, self.method, self.index, self.recorder = world, method, index, recorder
         self.env = world.env
-        self.node = Node("base_station", index)
         self.terminals = terminals
         self.edge_rounds = 0
-        radiated_w = float(dbm_to_watt(world.scenario.network.downlink.tx_power_dbm))
-        self._radiating_w = world.site_power.transmit_w(radiated_w)
 
-    @property
-    def downlink_airtime_s(self) -> float:
-        """Time it has been broadcasting so far, seconds."""
-        return self.world.site_meter.energy_j(self.index, "transmit") / self._radiating_w
-
-    def cloud_round(self, number: int, parcel: Parcel, plan: Plan) -> Generator[Event, Any, Parcel | None]:
-        """Receive from the cloud, iterate K times, send to the cloud; None if the run ended on the way."""
+    def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
+        """Receive from the cloud, iterate K times, send to the cloud; stops where it stands if the run ends."""
         try:
-            yield from self._backhaul(parcel)
-            self.method.adopt(self.node, parcel)
-            merged: Parcel | None = None
+            yield from self._backhaul(sizes.cloud_bits)
+            self.method.adopt(np.array([self.index]))
             for _ in range(plan.bs_iterations):
-                merged = yield from self._iteration(number, plan)
-            if merged is not None:
-                yield from self._backhaul(merged)
-            return merged
+                yield from self._iteration(number, plan, sizes)
+            yield from self._backhaul(sizes.aggregate_bits)
         except OutOfBudgetError:
-            return None
+            return
 
-    def _backhaul(self, parcel: Parcel) -> Steps:
-        """Carry a parcel between cloud and base station, either way."""
-        world, bits = self.world, parcel.bits
+    def _backhaul(self, bits: float) -> Steps:
+        """Carry something between cloud and base station, either way."""
+        world = self.world
         if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
         world.backhaul_meter.set_power(self.index, "backhaul", world.backhaul.power_w(self.index))
@@ -68,25 +58,25 @@ class BaseStation:
         world.traffic.backhaul += bits / 8.0
         yield self.env.timeout(world.backhaul.latency_s(self.index))
 
-    def _iteration(self, cloud_round: int, plan: Plan) -> Generator[Event, Any, Parcel]:
+    def _iteration(self, cloud_round: int, plan: Plan, sizes: Sizes) -> Steps:
         scheduled = yield from self._schedule(cloud_round)
-        indices = [terminal.index for terminal in scheduled]
-        parcel = self.method.broadcast(self.node, indices)
-        yield from self._broadcast(parcel, scheduled)
-        gathering = Gathering(self.env, self.world.scenario.collection, indices)
+        indices = np.array([terminal.index for terminal in scheduled])
+        cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
+        work = self.method.train(cohort, plan)
+        yield from self._broadcast(sizes.broadcast_bits, scheduled)
+        gathering = Gathering(self.env, self.world.scenario.collection, indices.tolist())
         for terminal in scheduled:
-            terminal.assign(Assignment(parcel, plan, cloud_round, self.edge_rounds, gathering))
+            terminal.assign(Assignment(sizes, cloud_round, self.edge_rounds, gathering))
         yield gathering.complete
         yield from self._release(scheduled, gathering)
         if not self.world.budget.pay("cost", self.world.scenario.budget.cost_per_bs_iteration):
             raise OutOfBudgetError
-        # Sorted: an aggregate must not depend on the order of arrival in its last bit.
-        merged = self.method.merge(self.node, [gathering.arrived[i] for i in sorted(gathering.arrived)])
+        arrived = np.array([terminal.index in gathering.arrived for terminal in scheduled])
+        self.method.merge(cohort, work, arrived)
         self.recorder.edge(
             EdgeRound(self.index, cloud_round, self.edge_rounds, plan, len(scheduled), len(gathering.arrived))
         )
         self.edge_rounds += 1
-        return merged
 
     def _release(self, scheduled: list[Terminal], gathering: Gathering) -> Steps:
         """Tell the terminals that are too late to stop, and let them do so before the next iteration."""
@@ -97,7 +87,7 @@ class BaseStation:
             yield self.env.timeout(0.0)
 
     def _schedule(self, cloud_round: int) -> Generator[Event, Any, list[Terminal]]:
-        """Return the terminals that are there; wait for the first one if none is."""
+        """Return the terminals to ask, ascending; wait for the first one if none is there."""
         present = [terminal for terminal in self.terminals if terminal.available()]
         while not present:
             back_s = min((terminal.available_from_s() for terminal in self.terminals), default=inf)
@@ -107,25 +97,34 @@ class BaseStation:
             # Nudged past the instant of return, which rounding may place a hair before it.
             yield self.env.timeout(max(0.0, back_s - self.env.now) + 1e-9)
             present = [terminal for terminal in self.terminals if terminal.available()]
+        self._pass_over(present, cloud_round)
+        share = self.world.scenario.collection.scheduled_fraction
+        return present if share == 1.0 else self._draw(present, share)
+
+    def _pass_over(self, present: list[Terminal], cloud_round: int) -> None:
+        """Write down who is not there."""
         here = {terminal.index for terminal in present}
         for terminal in self.terminals:
             if terminal.index not in here:
-                self.recorder.participation.append(
-                    Participation(
-                        self.index, cloud_round, self.edge_rounds, terminal.index, "unavailable", self.env.now
-                    )
-                )
-        return present
+                row = (self.index, cloud_round, self.edge_rounds, terminal.index, "unavailable", self.env.now)
+                self.recorder.participation.append(Participation(*row))
 
-    def _broadcast(self, parcel: Parcel, audience: list[Terminal]) -> Steps:
+    def _draw(self, present: list[Terminal], share: float) -> list[Terminal]:
+        """Return a random ``share`` of them, at least one: those with the smallest of their own draws."""
+        entities = np.array([terminal.entity for terminal in present])
+        draws = self.world.streams.uniform("schedule", entities, self.edge_rounds)
+        chosen = np.sort(np.argsort(draws)[: ceil(share * len(present) - 1e-9) or 1])
+        return [present[i] for i in chosen]
+
+    def _broadcast(self, bits: float, audience: list[Terminal]) -> Steps:
         """Send to all scheduled terminals at once, at the rate the worst of them can receive."""
         world = self.world
         yield self.env.timeout(world.scenario.network.downlink.access_delay_s)
-        if not world.budget.pay("bytes", parcel.bits / 8.0):
+        if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        airtime_s = parcel.bits / world.radio.broadcast_bps([terminal.index for terminal in audience])
+        airtime_s = bits / world.radio.broadcast_bps([terminal.index for terminal in audience])
         world.on_air[self.index].change(+1)
-        world.site_meter.set_power(self.index, "transmit", self._radiating_w)
+        world.site_meter.set_power(self.index, "transmit", self.world.radiating_w)
         for terminal in audience:
             terminal.receive(True)
         yield self.env.timeout(airtime_s)
@@ -133,5 +132,5 @@ class BaseStation:
         world.on_air[self.index].change(-1)
         for terminal in audience:
             terminal.receive(False)
-            terminal.bytes_down += parcel.bits / 8.0
-        world.traffic.downlink += parcel.bits / 8.0
+            terminal.bytes_down += bits / 8.0
+        world.traffic.downlink += bits / 8.0

@@ -10,7 +10,6 @@ from math import ceil
 
 from simpy import Environment, Event
 
-from netsim.port import Parcel
 from scenarios.schema import Collection
 
 
@@ -24,7 +23,7 @@ class Gathering:
     """
 
     def __init__(self, env: Environment, policy: Collection, expected: list[int]) -> None:
-        self.arrived: dict[int, Parcel] = {}
+        self.arrived: set[int] = set()
         self.waiting = dict.fromkeys(expected)
         self.complete: Event = env.event()
         self._past_deadline = False
@@ -40,10 +39,10 @@ class Gathering:
         """Whether an update that arrives now still counts."""
         return not self.complete.triggered
 
-    def arrive(self, terminal: int, parcel: Parcel) -> None:
+    def arrive(self, terminal: int) -> None:
         """Take in an update; later than the end of the gathering it is ignored."""
         if self.open:
-            self.arrived[terminal] = parcel
+            self.arrived.add(terminal)
             self._no_longer_waiting(terminal)
 
     def lose(self, terminal: int) -> None:

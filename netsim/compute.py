@@ -7,6 +7,8 @@ learning using codes", IEEE Trans. Information Theory 64(3), 2018.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from math import exp, log
 
 import numpy as np
@@ -17,11 +19,37 @@ from scenarios.schema import DeviceClass, Slowdown, Terminals
 from scenarios.streams import Streams
 
 
-def assign_classes(terminals: Terminals, entity: NDArray[np.int64], streams: Streams) -> list[DeviceClass]:
+@dataclass(frozen=True, eq=False)
+class Fleet:
+    """The devices of all terminals.
+
+    Attributes:
+        classes: the kinds of device there are.
+        kind: (terminals,) index of each terminal's class.
+    """
+
+    classes: list[DeviceClass]
+    kind: NDArray[np.intp]
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def __iter__(self) -> Iterator[DeviceClass]:
+        return (self.classes[kind] for kind in self.kind.tolist())
+
+    def __getitem__(self, terminal: int) -> DeviceClass:
+        return self.classes[self.kind[terminal]]
+
+    def each(self, value: Callable[[DeviceClass], float]) -> NDArray[np.float64]:
+        """Return (terminals,) what ``value`` says of every terminal's class."""
+        return np.array([value(device) for device in self.classes], np.float64)[self.kind]
+
+
+def assign_classes(terminals: Terminals, entity: NDArray[np.int64], streams: Streams) -> Fleet:
     """Draw the device class of every terminal in proportion to the classes' weights."""
     edges = np.cumsum([c.weight for c in terminals.classes])
     drawn = streams.uniform("device class", entity) * edges[-1]
-    return [terminals.classes[i] for i in np.searchsorted(edges[:-1], drawn, side="right")]
+    return Fleet(list(terminals.classes), np.searchsorted(edges[:-1], drawn, side="right"))
 
 
 def slowdown_factor(law: Slowdown, u: float) -> float:

@@ -1,7 +1,8 @@
 """What the network asks of a learning method: the only place where the clock and the maths meet.
 
 Every call returns at once. A duration depends on sizes (samples, bits), almost never on values, so the network goes
-on while values are still unknown; :meth:`Method.settle` is called when one is needed.
+on while values are still unknown; :meth:`Method.settle` is called when one is needed. Work is handed over a cohort at
+a time, never terminal by terminal.
 """
 
 from __future__ import annotations
@@ -9,6 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -22,28 +29,47 @@ class Node:
 CLOUD = Node("cloud", 0)
 
 
-class Parcel(Protocol):
-    """What travels. The network reads its size and nothing else."""
+class Sizes(Protocol):
+    """What one cloud round makes everybody send and compute; known when it is planned, whatever the results."""
 
     @property
-    def bits(self) -> float:
-        """Size on the air, bits."""
-
-
-class Effort(Protocol):
-    """What local work costs; known when the work is submitted, whatever its result."""
+    def cloud_bits(self) -> float:
+        """What the cloud sends to each base station."""
 
     @property
-    def iterations(self) -> int:
-        """Local iterations, the unit of the abstract device cost C_dev."""
+    def broadcast_bits(self) -> float:
+        """What a base station sends to its terminals in every iteration."""
 
     @property
-    def samples(self) -> float:
-        """Visits of one training row, the unit of CPU cycles."""
+    def update_bits(self) -> float:
+        """What a terminal sends back."""
 
     @property
-    def fixed_samples(self) -> float:
-        """Those of them that do not grow with H, such as a certificate's."""
+    def aggregate_bits(self) -> float:
+        """What a base station sends to the cloud."""
+
+    @property
+    def samples(self) -> NDArray[np.float64]:
+        """(terminals,) visits of a training row per update, the unit of CPU cycles."""
+
+    @property
+    def fixed_samples(self) -> NDArray[np.float64]:
+        """(terminals,) those that do not grow with H, such as a certificate's; C_dev is charged for the rest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Terminals that are sent a model together: those of one iteration of one base station, or of many.
+
+    Attributes:
+        sites: (S,) base stations, none twice.
+        offsets: (S + 1,) ranges of ``terminals``, one per site.
+        terminals: (n,) indices, site after site and ascending within a site.
+    """
+
+    sites: IntArray
+    offsets: IntArray
+    terminals: IntArray
 
 
 class Plan(Protocol):
@@ -106,17 +132,26 @@ class Method(Protocol):
     def plan(self, observation: Observation) -> Plan | None:
         """Decide the next cloud round; None ends the run."""
 
-    def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
-        """Return what ``node`` sends to the children whose indices are ``audience``."""
+    def sizes(self, plan: Plan) -> Sizes:
+        """Return what a cloud round with this plan makes everybody send and compute."""
 
-    def adopt(self, node: Node, parcel: Parcel) -> None:
-        """Let a base station take in what the cloud sent."""
+    def adopt(self, sites: IntArray) -> None:
+        """Let base stations take in what the cloud sent them."""
 
-    def train(self, terminal: int, parcel: Parcel, plan: Plan) -> tuple[Parcel, Effort]:
-        """Submit local work; the parcel is what the terminal will upload, its content still pending."""
+    def train(self, cohort: Cohort, plan: Plan) -> Any:
+        """Submit local work that starts from the present models of the cohort's sites; return a name for it."""
 
-    def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:
-        """Aggregate the parcels that arrived at ``node``; return what it would send upwards."""
+    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray) -> None:
+        """Let the cohort's sites aggregate the updates that arrived.
+
+        Args:
+            cohort: as it was trained.
+            work: what :meth:`train` returned.
+            arrived: (n,) whether the update of each of the cohort's terminals is there; the others are lost.
+        """
+
+    def combine(self) -> None:
+        """Let the cloud aggregate what all base stations sent."""
 
     def evaluate(self, node: Node) -> Metrics:
         """Submit a measurement of the models in use, at a base station or in the whole system."""

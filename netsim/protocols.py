@@ -9,9 +9,9 @@ from simpy import AllOf, Event
 
 from netsim.base_station import BaseStation
 from netsim.lone_terminal import LoneTerminal
-from netsim.port import CLOUD, Method
+from netsim.port import Method
 from netsim.prices import PriceWatch
-from netsim.recorder import Recorder
+from netsim.recorder import Recorder, snapshot
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
@@ -22,18 +22,19 @@ def hierarchical(world: World, method: Method, stations: list[BaseStation], reco
 
     The run also ends when the controller has nothing more to plan.
     """
-    prices = PriceWatch(recorder)
-    cloud_round = 0
+    prices = PriceWatch(world, snapshot(world))
+    cloud_round = seen = 0
     while True:
-        plan = method.plan(prices.observe(cloud_round))
+        plan = method.plan(prices.observe(cloud_round, world.budget.remaining()))
         if plan is None:
             world.budget.end("plan complete")
             return
-        parcel = method.broadcast(CLOUD, range(world.sites))
-        rounds = [world.env.process(station.cloud_round(cloud_round, parcel, plan)) for station in stations]
-        arrived = yield AllOf(world.env, rounds)
-        method.merge(CLOUD, [arrived[process] for process in rounds])
-        prices.measure(plan)
+        sizes = method.sizes(plan)
+        rounds = [world.env.process(station.cloud_round(cloud_round, plan, sizes)) for station in stations]
+        yield AllOf(world.env, rounds)
+        method.combine()
+        prices.measure(plan, snapshot(world), recorder.participation.since(seen))
+        seen = len(recorder.participation)
         recorder.cloud(cloud_round, plan)
         cloud_round += 1
 
@@ -44,7 +45,7 @@ def isolated(world: World, method: Method, terminals: list[LoneTerminal], record
     The plan's K is the number of chunks. A measurement is taken whenever as many chunks have been finished as there
     are terminals.
     """
-    plan = method.plan(PriceWatch(recorder).observe(0))
+    plan = method.plan(PriceWatch(world, snapshot(world)).observe(0, world.budget.remaining()))
     finished = 0
 
     def on_chunk() -> None:

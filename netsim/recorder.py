@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import CLOUD, Method, Metrics, Node, Plan
-from netsim.terminal import Participation
 from netsim.world import World
 
 
@@ -25,10 +25,17 @@ class EdgeRound:
 
 @dataclass
 class Row:
-    """One recorded event: the state of the world then, and a measurement that may still be pending."""
+    """One recorded event.
+
+    Attributes:
+        world: the state of the world then.
+        metrics: a measurement that may still be pending.
+        share_spent: largest share spent of any limited resource, from 0 to 1.
+    """
 
     world: dict[str, Any]
     metrics: Metrics
+    share_spent: float
 
 
 class Recorder:
@@ -43,7 +50,7 @@ class Recorder:
     def __init__(self, world: World, method: Method, on_cloud: Callable[[Row], None] | None = None) -> None:
         self.world, self.method, self.on_cloud = world, method, on_cloud
         self.rows: list[Row] = []
-        self.participation: list[Participation] = []
+        self.participation = ParticipationLog()
         self._counted = 0
 
     def start(self) -> None:
@@ -74,25 +81,36 @@ class Recorder:
 
     def _count_outcomes(self) -> dict[str, int]:
         """Participation since it was counted last."""
-        counts = dict.fromkeys(("merged", "late", "dropped", "unavailable"), 0)
-        for entry in self.participation[self._counted :]:
-            counts[entry.outcome] += 1
+        fresh = self.participation.since(self._counted)
         self._counted = len(self.participation)
-        participants = counts.pop("merged")
-        return {
-            "scheduled": participants + counts["late"] + counts["dropped"],
-            "participants": participants,
-        } | counts
+        return count_outcomes(fresh)
 
     def _add(self, event: str, node: Node, plan: Plan | None = None) -> Row:
-        name = f"bs-{node.index:02d}" if node.tier == "base_station" else node.tier
-        iterations = {
-            "local_iterations": plan.local_iterations if plan else None,
-            "bs_iterations": plan.bs_iterations if plan else None,
-        }
-        row = Row({"event": event, "node": name, **snapshot(self.world), **iterations}, self.method.evaluate(node))
+        world = state(event, node, snapshot(self.world), plan)
+        row = Row(world, self.method.evaluate(node), self.world.budget.share_spent())
         self.rows.append(row)
         return row
+
+
+def state(event: str, node: Node, used: dict[str, float], plan: Plan | None) -> dict[str, Any]:
+    """Return the columns that every recorded event has."""
+    return {
+        "event": event,
+        "node": f"bs-{node.index:02d}" if node.tier == "base_station" else node.tier,
+        **used,
+        "local_iterations": plan.local_iterations if plan else None,
+        "bs_iterations": plan.bs_iterations if plan else None,
+    }
+
+
+def count_outcomes(fresh: Columns) -> dict[str, int]:
+    """Return how many were scheduled, took part, and came to nothing for which reason."""
+    counts = {outcome: int((fresh["outcome"] == outcome).sum()) for outcome in OUTCOMES}
+    participants = counts.pop("merged")
+    return {
+        "scheduled": participants + counts["late"] + counts["dropped"],
+        "participants": participants,
+    } | counts
 
 
 def snapshot(world: World) -> dict[str, float]:

@@ -12,7 +12,8 @@ from simpy import Event, Interrupt, Process
 from netsim.collection import Gathering
 from netsim.compute import duration_s, slowdown_factor
 from netsim.energy import processor_w
-from netsim.port import Effort, Method, Parcel, Plan
+from netsim.participation import Participation, ParticipationLog
+from netsim.port import Sizes
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
@@ -23,34 +24,15 @@ class Assignment:
     """What a base station asks of a terminal in one iteration.
 
     Attributes:
-        parcel: the model that was broadcast.
-        plan: how much to compute.
+        sizes: how much to compute and to send.
         cloud_round, edge_round: when; ``edge_round`` counts this base station's iterations from 0.
         gathering: where the update goes.
     """
 
-    parcel: Parcel
-    plan: Plan
+    sizes: Sizes
     cloud_round: int
     edge_round: int
     gathering: Gathering
-
-
-@dataclass
-class Participation:
-    """What became of one assignment: a row of the participation table."""
-
-    base_station: int
-    cloud_round: int
-    edge_round: int
-    terminal: int
-    outcome: str
-    start_s: float
-    compute_s: float = float("nan")
-    upload_s: float = float("nan")
-    finish_s: float = float("nan")
-    samples: float = 0.0
-    fixed_samples: float = 0.0
 
 
 class OutOfBudgetError(Exception):
@@ -62,13 +44,12 @@ class Terminal:
 
     Args:
         world: the physical world.
-        method: the learning method.
         index: which terminal.
         log: receives a :class:`Participation` per assignment.
     """
 
-    def __init__(self, world: World, method: Method, index: int, log: list[Participation]) -> None:
-        self.world, self.method, self.index, self.log = world, method, index, log
+    def __init__(self, world: World, index: int, log: ParticipationLog) -> None:
+        self.world, self.index, self.log = world, index, log
         self.env = world.env
         self.site = int(world.deployment.serving[index])
         self.device = world.devices[index]
@@ -166,20 +147,20 @@ class Terminal:
                 assignment.gathering.lose(self.index)
 
     def _work(self, assignment: Assignment, row: Participation) -> Steps:
-        update, effort = self.method.train(self.index, assignment.parcel, assignment.plan)
-        self._pay_for(effort)
-        row.samples, row.fixed_samples = effort.samples, effort.fixed_samples
-        leaves_s, compute_s = self._fate(assignment.edge_round, effort.samples)
+        sizes = assignment.sizes
+        self._pay_for(sizes, row)
+        leaves_s, compute_s = self._fate(assignment.edge_round, row.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
             return
-        if not (yield from self._upload(update, leaves_s, row)):
+        if not (yield from self._upload(sizes.update_bits, leaves_s, row)):
             return
         row.outcome = "merged" if assignment.gathering.open else "late"
         row.finish_s = self.env.now
-        assignment.gathering.arrive(self.index, update)
+        assignment.gathering.arrive(self.index)
 
-    def _pay_for(self, effort: Effort) -> None:
-        cost = effort.iterations * self.world.scenario.budget.cost_per_local_iteration
+    def _pay_for(self, sizes: Sizes, row: Participation) -> None:
+        row.samples, row.fixed_samples = float(sizes.samples[self.index]), float(sizes.fixed_samples[self.index])
+        cost = (row.samples - row.fixed_samples) * self.world.scenario.budget.cost_per_local_iteration
         if not self.world.budget.pay("cost", cost):
             raise OutOfBudgetError
 
@@ -207,21 +188,21 @@ class Terminal:
             row.compute_s = self.env.now - started_s
         return compute_s < stays_s  # not from the clock, which may have rounded to before leaves_s
 
-    def _upload(self, update: Parcel, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
+    def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
         """Ask for access and send the update; False if the terminal left first."""
         started_s = self.env.now
         try:
             yield self.env.timeout(self.world.scenario.network.uplink.access_delay_s)
-            return self.env.now < leaves_s and (yield from self._transmit(update, leaves_s))
+            return self.env.now < leaves_s and (yield from self._transmit(bits, leaves_s))
         finally:
             row.upload_s = self.env.now - started_s
 
-    def _transmit(self, update: Parcel, leaves_s: float) -> Generator[Event, Any, bool]:
+    def _transmit(self, bits: float, leaves_s: float) -> Generator[Event, Any, bool]:
         """Be on the air; False if the terminal left first. Bytes are paid before, what was not sent is refunded."""
         world = self.world
-        if not world.budget.pay("bytes", update.bits / 8.0):
+        if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        transfer = world.uplinks[self.site].start(self.index, update.bits)
+        transfer = world.uplinks[self.site].start(self.index, bits)
         try:
             if leaves_s < inf:
                 yield transfer.done | self.env.timeout(max(0.0, leaves_s - self.env.now))
@@ -229,7 +210,7 @@ class Terminal:
                 yield transfer.done
         finally:
             unsent_bits = world.uplinks[self.site].cancel(transfer)
-            sent_bytes = (update.bits - unsent_bits) / 8.0
+            sent_bytes = (bits - unsent_bits) / 8.0
             world.budget.refund("bytes", unsent_bits / 8.0)
             world.traffic.uplink += sent_bytes
             self.bytes_up += sent_bytes

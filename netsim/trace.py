@@ -5,19 +5,22 @@ from __future__ import annotations
 from math import isnan
 from typing import Any
 
-from netsim.terminal import Participation
+from netsim.participation import Columns
 
 
-def trace_events(participation: list[Participation]) -> dict[str, Any]:
+def trace_events(participation: Columns) -> dict[str, Any]:
     """Return the trace of all assignments: one lane per terminal, grouped by base station; times in microseconds."""
     events: list[dict[str, Any]] = []
-    for entry in participation:
-        lane = {"pid": entry.base_station, "tid": entry.terminal, "ph": "X", "cat": entry.outcome}
-        if isnan(entry.compute_s):
+    names = ("base_station", "terminal", "edge_round", "outcome", "start_s", "compute_s", "upload_s")
+    for site, terminal, number, outcome, start_s, compute_s, upload_s in zip(
+        *(participation[name].tolist() for name in names), strict=True
+    ):
+        if isnan(compute_s):
             continue
-        computed_s = entry.start_s + entry.compute_s
-        label = f"round {entry.edge_round} ({entry.outcome})"
-        events.append(lane | {"name": f"compute {label}", "ts": entry.start_s * 1e6, "dur": entry.compute_s * 1e6})
-        if entry.upload_s > 0.0:
-            events.append(lane | {"name": f"upload {label}", "ts": computed_s * 1e6, "dur": entry.upload_s * 1e6})
+        lane = {"pid": site, "tid": terminal, "ph": "X", "cat": outcome}
+        label = f"round {number} ({outcome})"
+        events.append(lane | {"name": f"compute {label}", "ts": start_s * 1e6, "dur": compute_s * 1e6})
+        if upload_s > 0.0:
+            upload = {"name": f"upload {label}", "ts": (start_s + compute_s) * 1e6, "dur": upload_s * 1e6}
+            events.append(lane | upload)
     return {"traceEvents": events, "displayTimeUnit": "ms"}

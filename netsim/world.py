@@ -1,4 +1,4 @@
-"""The physical world of one run, wired together: clock, deployment, radio, meters, budget, devices.
+"""The physical world of one run: what stands there from the start, and what changes while the clock runs.
 
 Built from a scenario and a seed; knows no learning method. Nodes are handed the world instead of looking things up.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from simpy import Environment
 
 from channel_models.units import dbm_to_watt, watt_to_dbm
@@ -15,8 +16,8 @@ from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
 from netsim.cell import BandShared, Duty, TimeShared, Uplink
-from netsim.compute import assign_classes
-from netsim.deployment import Deployment, deploy, topology
+from netsim.compute import Fleet, assign_classes
+from netsim.deployment import Deployment, backbone, deploy
 from netsim.energy import (
     SITE_COMPONENTS,
     SITE_POWER,
@@ -57,35 +58,24 @@ class OnAir:
 
 
 @dataclass(frozen=True)
-class World:
-    """Everything physical that the nodes of one run share.
+class Ground:
+    """Everything physical that stays as it is during a run.
 
     Attributes:
-        scenario, streams: what the world was made from.
-        env: the clock.
-        budget: limits and spending.
-        devices: device class of each terminal.
-        presences: on/off trajectory of each terminal.
-        uplinks: the shared uplink of each cell.
-        on_air: activity of each site, for its no-load power.
-        terminal_meter, site_meter, backhaul_meter: energy by node and component.
+        scenario, streams: what it was made from.
+        deployment: where everybody stands.
+        radio: link budgets.
+        backhaul: wires.
+        devices: the terminals' hardware.
+        site_power: power model of the base stations.
     """
 
     scenario: Scenario
     streams: Streams
-    env: Environment
-    budget: Budget
     deployment: Deployment
     radio: Radio
     backhaul: Backhaul
-    devices: list[DeviceClass]
-    presences: list[Presence]
-    uplinks: list[Uplink]
-    terminal_meter: Meter
-    site_meter: Meter
-    backhaul_meter: Meter
-    on_air: list[OnAir]
-    traffic: Traffic
+    devices: Fleet
     site_power: SitePower
 
     @property
@@ -96,56 +86,109 @@ class World:
     @property
     def sites(self) -> int:
         """Number of base stations."""
-        return len(self.uplinks)
+        return len(self.deployment.site_xy_m)
+
+    @property
+    def asked(self) -> int:
+        """Number of terminals that are asked in an iteration of every base station, if all are there."""
+        share, present = self.scenario.collection.scheduled_fraction, np.bincount(self.deployment.serving)
+        return int(np.maximum(1, np.ceil(share * present - 1e-9))[present > 0].sum())
+
+    @property
+    def radiating_w(self) -> float:
+        """Extra input power of a site while it broadcasts, watts."""
+        return self.site_power.transmit_w(float(dbm_to_watt(self.scenario.network.downlink.tx_power_dbm)))
+
+
+@dataclass(frozen=True)
+class World(Ground):
+    """The ground with a clock, and everything that changes with it.
+
+    Attributes:
+        env: the clock.
+        budget: limits and spending.
+        presences: on/off trajectory of each terminal.
+        uplinks: the shared uplink of each cell.
+        on_air: activity of each site, for its no-load power.
+        terminal_meter, site_meter, backhaul_meter: energy by node and component.
+        traffic: bytes carried.
+    """
+
+    env: Environment
+    budget: Budget
+    presences: list[Presence]
+    uplinks: list[Uplink]
+    terminal_meter: Meter
+    site_meter: Meter
+    backhaul_meter: Meter
+    on_air: list[OnAir]
+    traffic: Traffic
 
     def terminals_of(self, site: int) -> list[int]:
         """Terminals served by ``site``."""
         return [int(i) for i in np.flatnonzero(self.deployment.serving == site)]
 
 
-def build_world(scenario: Scenario, serving: list[int], sites: int, streams: Streams) -> World:
-    """Make the world of one run.
+def build_ground(scenario: Scenario, serving: NDArray[np.int64], sites: int, streams: Streams) -> Ground:
+    """Deploy the network of one run.
 
     Args:
         scenario: the experiment.
-        serving: site of each terminal.
+        serving: (terminals,) site of each terminal.
         sites: number of base stations.
         streams: the run's randomness.
+
+    Raises:
+        ScenarioError: the sites cannot radiate the power the downlink asks for.
     """
-    env = Environment()
-    limits = scenario.budget
-    budget = Budget(env, limits.time_s, limits.energy_j, limits.bytes, limits.cost)
     deployment = deploy(scenario.network, np.asarray(serving, np.int64), sites, streams)
     devices = assign_classes(scenario.terminals, deployment.entity, streams)
-    radio = link_budget(scenario.network, deployment, np.array([d.tx_power_dbm for d in devices]))
     wires = scenario.network.backhaul
-    graph = topology(deployment, wires.latency_s, wires.rate_bps)
-    terminal_meter = Meter(env, len(serving), TERMINAL_COMPONENTS, budget.energy)
-    transmit_w = [
-        transmitter_w(float(dbm_to_watt(d.tx_power_dbm)), d.amplifier_efficiency, d.tx_circuit_w) for d in devices
-    ]
-    site_meter = Meter(env, sites, SITE_COMPONENTS, budget.energy)
-    power = _site_power(scenario)
-    policy = scenario.base_stations.static_power
-    on_air = [OnAir(site_meter, site, power.static_w(), policy) for site in range(sites)]
-    return World(
+    graph = backbone(deployment, wires.latency_s, wires.rate_bps)
+    return Ground(
         scenario=scenario,
         streams=streams,
-        env=env,
-        budget=budget,
         deployment=deployment,
-        radio=radio,
+        radio=link_budget(scenario.network, deployment, devices.each(lambda device: device.tx_power_dbm)),
         backhaul=Backhaul(graph, sites, wires.energy_j_per_bit),
         devices=devices,
-        presences=[Presence(scenario.terminals.availability, int(e), streams) for e in deployment.entity],
-        uplinks=[_uplink(env, radio, _duty(terminal_meter, transmit_w, site)) for site in on_air],
+        site_power=_site_power(scenario),
+    )
+
+
+def enliven(ground: Ground) -> World:
+    """Put a fresh clock, meters and budget on the ground."""
+    env, scenario, streams = Environment(0.0), ground.scenario, ground.streams
+    limits = scenario.budget
+    budget = Budget(env, limits.time_s, limits.energy_j, limits.bytes, limits.cost)
+    terminal_meter = Meter(env, ground.terminals, TERMINAL_COMPONENTS, budget.energy)
+    site_meter = Meter(env, ground.sites, SITE_COMPONENTS, budget.energy)
+    static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
+    on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
+    transmit_w = ground.devices.each(transmitting_w).tolist()
+    entities = ground.deployment.entity.tolist()
+    return World(
+        **vars(ground),
+        env=env,
+        budget=budget,
+        presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
+        uplinks=[_uplink(env, ground.radio, _duty(terminal_meter, transmit_w, site)) for site in on_air],
         terminal_meter=terminal_meter,
         site_meter=site_meter,
-        backhaul_meter=Meter(env, sites, ("backhaul",), budget.energy),
+        backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
         on_air=on_air,
         traffic=Traffic(),
-        site_power=power,
     )
+
+
+def build_world(scenario: Scenario, serving: list[int], sites: int, streams: Streams) -> World:
+    """Deploy a network and put a clock on it; see :func:`build_ground`."""
+    return enliven(build_ground(scenario, np.asarray(serving, np.int64), sites, streams))
+
+
+def transmitting_w(device: DeviceClass) -> float:
+    """Power a device's transmitter draws, watts."""
+    return transmitter_w(float(dbm_to_watt(device.tx_power_dbm)), device.amplifier_efficiency, device.tx_circuit_w)
 
 
 def _site_power(scenario: Scenario) -> SitePower:

@@ -87,6 +87,9 @@ class Learning(Section):
     """Strength of the pull towards the mean model; 0 decouples the tasks."""
     model: str = "linear"
     """linear, or an import path `module:function` returning a torch.nn.Module for (features)."""
+    precision: Literal["float64", "float32"] = "float64"
+    """Of the rows, duals and models that terminals compute with, if the model is linear; sums, certificates and scores
+    stay float64. With float32 a gap below about 1e-6 of the objective is rounding."""
     bits_per_value: Count = 32
     """Bits that carry one model value over the air."""
     message_overhead_bits: NonNegative = 1024
@@ -121,6 +124,10 @@ class Layout(Section):
     terminal_height_m: Annotated[float, Field(ge=1.5, le=22.5)] = 1.5
     min_distance_m: Positive | None = None
     """Closest a terminal may stand to its site; default of the environment (35 UMa, 10 UMi)."""
+    neighbour_sites: Annotated[int, Field(ge=6)] = 36
+    """Sites modelled besides a terminal's own: those nearest to its own, 6, 18 or 36 for one, two or three rings.
+    Others neither interfere nor win terminals. Networks of up to neighbour_sites + 1 sites are modelled in full; among
+    1000 sites the median downlink SINR is 0.3 dB (UMa) or 0.2 dB (UMi) higher with 36 than with all."""
 
 
 class Propagation(Section):
@@ -276,8 +283,10 @@ class BaseStations(Section):
 
 
 class Collection(Section):
-    """When a base station stops waiting for its terminals."""
+    """Which terminals a base station asks in an iteration, and when it stops waiting for them."""
 
+    scheduled_fraction: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the terminals present that is asked, drawn anew in every iteration; at least one."""
     policy: Literal["all", "first_k", "deadline"] = "all"
     k_fraction: Annotated[float, Field(gt=0, le=1)] = 0.75
     """first_k: share of the scheduled terminals that is enough."""
@@ -338,6 +347,9 @@ class Scenario(Section):
     collection: Collection = Collection()
     budget: Budget
     methods: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Method], Field(min_length=1)]
+    engine: Literal["auto", "process", "cohort"] = "auto"
+    """process: every terminal is a process of its own; cohort: a base station's terminals are simulated together, the
+    same world in arrays; auto: cohort above 100 000 terminals. Methods without a network always run as processes."""
     output: Output = Output()
 
     @model_validator(mode="after")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from math import expm1, floor, log1p
 
 from learning.control.observation import Observation, Price
-from learning.parcels import Plan
+from learning.messages import Plan
 
 _SLACK = 1e-9  # a budget of exactly K iterations allows K iterations
 

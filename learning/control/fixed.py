@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from learning.control.observation import Observation
-from learning.parcels import Plan
+from learning.messages import Plan
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from learning.parcels import Plan
+from learning.messages import Plan
 
 
 class Price(Protocol):

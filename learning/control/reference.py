@@ -14,7 +14,7 @@ from math import floor, log
 
 from learning.control.closed_form import affordable_local_iterations
 from learning.control.observation import Observation, Price
-from learning.parcels import Plan
+from learning.messages import Plan
 from scenarios.errors import ScenarioError
 
 ACCURACY = 1e-4  # eps_D

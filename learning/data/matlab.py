@@ -11,23 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from learning.data.records import TaskRecords, check, leave_out_thin, plain_records
 from scenarios.errors import ScenarioError
 
 LAYOUTS = (("X", "Y"), ("feature", "label"))
-_UNREADABLE = (
-    OSError,
-    ValueError,
-    TypeError,
-    KeyError,
-    EOFError,
-    NotImplementedError,
-    MatReadError,
-    zlib.error,
-)
+_UNREADABLE = (OSError, ValueError, TypeError, KeyError, EOFError, NotImplementedError, zlib.error)
 
 
 def matlab_tasks(
@@ -62,11 +51,14 @@ def matlab_tasks(
 
 
 def _cells(path: Path, field: str) -> tuple[list[Any], list[Any]]:
+    from scipy.io import loadmat  # here, as it loads much that no other source of data needs
+    from scipy.io.matlab import MatReadError
+
     if not path.is_file():
         raise ScenarioError(field, str(path), "an existing MATLAB file")
     try:
         content = loadmat(path, appendmat=False)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, MatReadError) as error:
         raise ScenarioError(field, str(error), "a MATLAB 5 file (save -v7 or older)", str(path)) from error
     for pair in LAYOUTS:
         if all(name in content for name in pair):

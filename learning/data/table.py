@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from learning.data.records import TaskRecords, check, leave_out_thin, plain_records
 from scenarios.errors import ScenarioError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUFFIXES = (".csv", ".csv.gz", ".parquet")
 
@@ -37,6 +40,8 @@ def table_tasks(
         ScenarioError: no such file or column, a column that is not numeric, a missing or infinite value (row
             and column are named), labels of more than two kinds, or a data set :func:`check` refuses.
     """
+    import pandas as pd  # costs a hundred megabytes, which a run without tables need not pay
+
     frame = _read(Path(path))
     for field, column in (("data.task_column", task_column), ("data.label_column", label_column)):
         if column not in frame.columns:
@@ -62,6 +67,8 @@ def table_tasks(
 
 
 def _read(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     if not path.is_file() or not path.name.lower().endswith(_SUFFIXES):
         raise ScenarioError("data.path", str(path), f"an existing {' or '.join(_SUFFIXES)} file")
     try:
@@ -73,8 +80,10 @@ def _read(path: Path) -> pd.DataFrame:
 
 def _numbers(frame: pd.DataFrame, column: str, path: str | Path) -> NDArray[np.float64]:
     """Return a column as float64, refusing text and values that are missing or infinite."""
+    from pandas.api.types import is_numeric_dtype
+
     series = frame[column]
-    if not pd.api.types.is_numeric_dtype(series):
+    if not is_numeric_dtype(series):
         raise ScenarioError("data.path", f"column {column!r} holds {series.dtype}", "numeric columns", str(path))
     values = series.to_numpy(dtype=np.float64, na_value=np.nan)
     _refuse_missing(~np.isfinite(values), column, path)

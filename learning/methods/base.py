@@ -1,25 +1,28 @@
 """What all methods have in common, and the defaults a new method starts from.
 
 A method is one file in this folder with one subclass of :class:`Method`. The network calls its port (``plan``,
-``broadcast``, ``adopt``, ``train``, ``merge``, ``evaluate``, ``settle``); every call returns at once, with the real
-work submitted to the deferred queue.
+``sizes``, ``adopt``, ``train``, ``merge``, ``combine``, ``evaluate``, ``settle``) with the nodes that act at the same
+time; every call returns at once, with the real work submitted to the deferred queue.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning.control.observation import Controller, Observation
+from learning.deferred import Pending
 from learning.evaluation import Evaluator, Measurement
-from learning.parcels import Effort, Parcel, Plan
+from learning.messages import Cohort, Plan, Sizes
 from learning.setting import Setting
+from learning.state import State
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 class Node(Protocol):
@@ -55,9 +58,9 @@ class Method(ABC):
         self.setting = setting
         self.queue = setting.queue
         self.parameters = parameters
-        self.evaluator = Evaluator(setting, self.weights)
+        self.evaluator = Evaluator(setting)
         self.controller: Controller = self.make_controller()
-        self._trained = [0] * setting.terminals
+        self._trained = np.zeros(setting.terminals, np.int64)
 
     # What a method defines ----------------------------------------------------------------------------------
 
@@ -66,27 +69,26 @@ class Method(ABC):
         """Return what chooses H and K."""
 
     @abstractmethod
-    def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
-        """Return what ``node`` sends to the children whose indices are ``audience``."""
+    def sizes(self, plan: Plan) -> Sizes:
+        """Return what a cloud round with this plan makes everybody send and compute."""
 
     @abstractmethod
-    def train(self, terminal: int, parcel: Parcel, plan: Plan) -> tuple[Parcel, Effort]:
-        """Submit the local work of one terminal."""
+    def train(self, cohort: Cohort, plan: Plan) -> Pending:
+        """Submit the local work of the cohort's terminals, from the present models of its sites."""
 
     @abstractmethod
-    def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:
-        """Aggregate what arrived at ``node``; return what it sends upwards."""
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
+        """Submit the sites' aggregation of the updates in ``work`` that arrived, (n,) booleans."""
 
     @abstractmethod
-    def models(self) -> list[Any]:
-        """Return the state in use for each task, possibly pending."""
+    def models(self) -> tuple[State, IntArray]:
+        """Return where the models in use are, and which (tasks,) row of it is each task's."""
 
-    def adopt(self, node: Node, parcel: Parcel) -> None:
-        """Let a base station take in what the cloud sent; by default it needs nothing."""
+    def adopt(self, sites: IntArray) -> None:
+        """Let base stations take in what the cloud sent; by default they need nothing."""
 
-    def weights(self, state: Any) -> Array:
-        """Return the parameter vector of a node's state; by default the state is the vector."""
-        return np.asarray(state)
+    def combine(self) -> None:
+        """Let the cloud aggregate what all base stations sent; by default it does nothing."""
 
     # What all methods share ---------------------------------------------------------------------------------
 
@@ -96,25 +98,21 @@ class Method(ABC):
 
     def evaluate(self, node: Node) -> Measurement:
         """Submit a measurement: of one task at its base station, of everything elsewhere."""
+        models, rows = self.models()
         if node.tier == "base_station":
             if not self.setting.edge_metrics:
                 return Measurement()
-            task = node.index
-            return Measurement([], self.evaluator.measure(self.queue, [task], [self.models()[task]]))
-        states = list(self.models())  # as they are now: the method goes on replacing them
-        scores = self.evaluator.measure(self.queue, range(self.setting.tasks), states)
-        return Measurement([self.evaluator.objective(self.queue, states)], scores)
+            task = np.array([node.index])
+            return Measurement([], self.evaluator.measure(self.queue, task, models, rows[task]))
+        scores = self.evaluator.measure(self.queue, np.arange(self.setting.tasks), models, rows)
+        return Measurement([self.evaluator.objective(self.queue, models, rows)], scores)
 
     def settle(self) -> None:
         """Compute everything that is pending."""
         self.queue.flush()
 
-    def next_round(self, terminal: int) -> int:
-        """Return how often ``terminal`` has trained before, and count this time."""
-        self._trained[terminal] += 1
-        return self._trained[terminal] - 1
-
-    def samples(self, terminal: int) -> int:
-        """Training rows of a terminal."""
-        offsets = self.setting.federation.terminal_offsets
-        return int(offsets[terminal + 1] - offsets[terminal])
+    def next_rounds(self, terminals: IntArray) -> IntArray:
+        """Return (n,) how often each terminal has trained before, and count this time."""
+        numbers = self._trained[terminals]
+        self._trained[terminals] += 1
+        return numbers

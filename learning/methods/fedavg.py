@@ -7,7 +7,6 @@ iteration per cloud round it is plain FedAvg.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,12 +14,14 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
-from learning.deferred import Pending
+from learning.deferred import ALL, Pending
 from learning.descent import Descent
 from learning.evaluation import Measurement
-from learning.methods.base import Array, Method, Node
-from learning.parcels import Effort, Parcel, Plan
+from learning.messages import Cohort, Plan, Sizes, owners
+from learning.methods.base import BoolArray, IntArray, Method, Node
+from learning.segments import segment_sums, within
 from learning.setting import Setting
+from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -53,8 +54,9 @@ class FedAvg(Method):
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
         start = setting.model.initial(setting.streams)
-        self._sites: list[Any] = [start] * setting.tasks
-        self._cloud: Any = start
+        self._cloud = State(start[None].copy())
+        self._sites = State(np.tile(start, (setting.tasks, 1)))
+        self._rows = np.diff(setting.federation.terminal_offsets).astype(np.float64)
         self._descent = Descent(setting, parameters, self.proximal)
 
     def make_controller(self) -> FixedControl:
@@ -67,49 +69,55 @@ class FedAvg(Method):
         """Weight of the pull towards the model that was broadcast; none here."""
         return 0.0
 
-    def models(self) -> list[Any]:
+    def models(self) -> tuple[State, IntArray]:
         """The global model, for every task: a base station's own model is on its way to the next average."""
-        return [self._cloud] * self.setting.tasks
+        return self._cloud, np.zeros(self.setting.tasks, np.int64)
 
     def evaluate(self, node: Node) -> Measurement:
         """Measure the global model, which only the cloud changes."""
         return Measurement() if node.tier == "base_station" else super().evaluate(node)
 
-    def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
-        """Send the model of the cloud or of a base station."""
-        state = self._cloud if node.tier == "cloud" else self._sites[node.index]
-        return self._parcel(state, node.index)
+    def sizes(self, plan: Plan) -> Sizes:
+        """A whole model everywhere."""
+        bits = self.setting.message_bits(self.setting.model.size)
+        visits = self._descent.visits(plan.local_iterations)
+        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits))
 
-    def adopt(self, node: Node, parcel: Parcel) -> None:
+    def adopt(self, sites: IntArray) -> None:
         """Continue from the global model."""
-        self._sites[node.index] = parcel.content
+        self.queue.submit(self._copy_down, (sites,), reads=[(self._cloud, ALL)], writes=[(self._sites, sites)])
 
-    def train(self, terminal: int, parcel: Parcel, plan: Plan) -> tuple[Parcel, Effort]:
+    def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H SGD steps from the model received."""
-        number = self.next_round(terminal)
-        model, effort = self._descent.submit(terminal, parcel.content, plan.local_iterations, number)
-        return self._parcel(model, terminal, self.samples(terminal)), effort
+        terminals, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
+        return self._descent.submit(terminals, self._sites, owners(cohort), plan.local_iterations, numbers)
 
-    def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:
-        """Submit the weighted mean of the models that arrived; with none, keep the model."""
-        if node.tier == "cloud":
-            self._cloud = self._mean(parcels, self._cloud)
-            self._sites = [self._cloud] * self.setting.tasks
-            return self._parcel(self._cloud, -1)
-        site = node.index
-        self._sites[site] = self._mean(parcels, self._sites[site])
-        return self._parcel(self._sites[site], site, int(self.setting.federation.task_samples[site]))
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
+        """Submit the mean of the models that arrived, weighted by training rows; with none, keep the model."""
+        self.queue.submit(self._average, (cohort, work, arrived), writes=[(self._sites, cohort.sites)])
 
-    def _mean(self, parcels: Sequence[Parcel], otherwise: Any) -> Any:
-        if not parcels:
-            return otherwise
-        weights = tuple(parcel.samples for parcel in parcels)
-        return self.queue.submit(_weighted_means, ([parcel.content for parcel in parcels], weights))
+    def combine(self) -> None:
+        """Submit the mean of the base stations' models, weighted by training rows."""
+        self.queue.submit(self._combine, (), reads=[(self._sites, ALL)], writes=[(self._cloud, ALL)])
 
-    def _parcel(self, content: Pending | Array, sender: int, samples: int = 0) -> Parcel:
-        return Parcel(content, self.setting.message_bits(self.setting.model.size), sender, samples)
+    # What the queue runs ------------------------------------------------------------------------------------
 
+    def _copy_down(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        for (sites,) in batch:
+            self._sites.values[sites] = self._cloud.values[0]
+        return [None] * len(batch)
 
-def _weighted_means(batch: list[tuple[Any, ...]]) -> list[Array]:
-    """Weighted mean of each operation's models, in float64."""
-    return [np.average(np.stack(models), axis=0, weights=weights) for models, weights in batch]
+    def _average(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        for cohort, models, arrived in batch:
+            weights = self._rows[cohort.terminals[arrived]]
+            offsets = within(arrived, cohort.offsets)
+            heard = np.diff(offsets) > 0
+            total = segment_sums(weights, offsets)[heard, None]
+            means = segment_sums(models[arrived] * weights[:, None], offsets)[heard] / total
+            self._sites.values[cohort.sites[heard]] = means
+        return [None] * len(batch)
+
+    def _combine(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        weights = self.setting.federation.task_samples
+        self._cloud.values[0] = np.average(self._sites.values, axis=0, weights=weights)
+        return [None] * len(batch)

@@ -5,18 +5,20 @@ What a federation has to beat. A task's scores are the mean over the models of i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
+from learning.deferred import Pending
 from learning.descent import Descent
 from learning.evaluation import Measurement
-from learning.methods.base import Method, Node
-from learning.parcels import Effort, Parcel, Plan
+from learning.messages import Cohort, Plan, Sizes
+from learning.methods.base import BoolArray, IntArray, Method, Node
 from learning.setting import Setting
+from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -47,33 +49,38 @@ class Local(Method):
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
-        self._models: list[Any] = [setting.model.initial(setting.streams)] * setting.terminals
+        self._models = State(np.tile(setting.model.initial(setting.streams), (setting.terminals, 1)))
         self._descent = Descent(setting, parameters)
 
     def make_controller(self) -> FixedControl:
         """Return H steps per chunk, K chunks."""
         return FixedControl(self.parameters.local_iterations, self.parameters.chunks)
 
-    def models(self) -> list[Any]:
-        """The terminals' models."""
-        return self._models
+    def models(self) -> tuple[State, IntArray]:
+        """The terminals' models; a task has as many as terminals."""
+        return self._models, np.arange(self.setting.terminals)
 
-    def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
-        """Return the terminal's own model."""
-        return Parcel(self._models[node.index], 0.0, node.index)
+    def sizes(self, plan: Plan) -> Sizes:
+        """Nothing travels."""
+        visits = self._descent.visits(plan.local_iterations)
+        return Sizes(0.0, 0.0, 0.0, 0.0, visits, np.zeros_like(visits))
 
-    def train(self, terminal: int, parcel: Parcel, plan: Plan) -> tuple[Parcel, Effort]:
-        """Submit one chunk of SGD on the terminal's own rows."""
-        number = self.next_round(terminal)
-        model, effort = self._descent.submit(terminal, parcel.content, plan.local_iterations, number)
-        return Parcel(model, 0.0, terminal), effort
+    def train(self, cohort: Cohort, plan: Plan) -> Pending:
+        """Submit one chunk of SGD on each terminal's own rows."""
+        who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
+        return self._descent.submit(who, self._models, who, plan.local_iterations, numbers)
 
-    def merge(self, node: Node, parcels: Sequence[Parcel]) -> Parcel:
-        """Keep the terminal's new model."""
-        self._models[node.index] = parcels[0].content
-        return parcels[0]
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
+        """Keep the new models of the terminals that finished."""
+        who = cohort.terminals[arrived]
+        self.queue.submit(self._keep, (who, work, arrived), writes=[(self._models, who)])
 
     def evaluate(self, node: Node) -> Measurement:
         """Submit the scores of all terminals on their own tasks."""
-        tasks = [int(task) for task in self.setting.federation.terminal_task]
-        return Measurement([], self.evaluator.measure(self.queue, tasks, list(self._models)))
+        tasks = self.setting.federation.terminal_task
+        return Measurement([], self.evaluator.measure(self.queue, tasks, *self.models()))
+
+    def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        for who, models, finished in batch:
+            self._models.values[who] = models[finished]
+        return [None] * len(batch)

@@ -16,8 +16,8 @@ from pydantic.dataclasses import dataclass
 from learning.control.closed_form import ClosedFormControl
 from learning.control.observation import Controller, Observation
 from learning.control.reference import ReferenceControl
+from learning.messages import Plan
 from learning.methods.hfedmtl import DualParameters, HFedMTL, measured_contraction
-from learning.parcels import Plan
 from learning.setting import Setting
 
 
@@ -44,6 +44,7 @@ class RHFedMTL(HFedMTL):
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
         self._contraction: float | None = None
+        self._planned = 0
 
     def make_controller(self) -> Controller:
         """Return the strategy asked for."""
@@ -61,10 +62,13 @@ class RHFedMTL(HFedMTL):
         Gaps are measured in cloud rounds 1, 2, 4, 8, ...: what is learned changes ever more slowly, and measuring
         costs terminals more than a short round of work.
         """
-        if self._updates:
+        if self._measured:
             self.queue.flush()
-            self._contraction = measured_contraction(self._updates) or self._contraction
-            self._updates.clear()
+            updates = [(work.value, arrived) for work, arrived in self._measured]
+            self._contraction = measured_contraction(self._planned, updates) or self._contraction
+            self._measured.clear()
         number = observation.cloud_round + 1
         self.measures_gap = self.parameters.controller == "closed_form" and number & (number - 1) == 0
-        return self.controller.plan(observation, self._contraction)
+        plan = self.controller.plan(observation, self._contraction)
+        self._planned = plan.local_iterations if plan else 0
+        return plan

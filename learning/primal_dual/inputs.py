@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from learning.primal_dual.jobs import AscentUpdates
 from learning.primal_dual.losses import Loss
 
 Array = NDArray[Any]
@@ -16,8 +16,11 @@ Array = NDArray[Any]
 def checked_data(
     X: ArrayLike, y: ArrayLike, offsets: ArrayLike, loss: Loss, dtype: DTypeLike
 ) -> tuple[Array, Array, Array]:
-    """Return contiguous copies of the data, or say in one line what is wrong with it."""
-    rows, labels = np.array(X, dtype, order="C"), np.array(y, dtype)
+    """Return the data as contiguous arrays, the caller's own where they are, or say in one line what is wrong with it.
+
+    Rows are most of a run's memory: two copies would double it.
+    """
+    rows, labels = (np.require(values, dtype, ["C", "A", "W", "E"]) for values in (X, y))
     ranges = np.array(offsets, np.int64)
     if rows.ndim != 2 or labels.shape != rows.shape[:1]:
         raise ValueError(f"X {rows.shape} and y {labels.shape}: allowed: (n, d) and (n,)")
@@ -32,7 +35,7 @@ def checked_data(
 
 def initial_duals(X: Array, y: Array, loss: Loss, start: float | None) -> Array:
     """Return starting duals, ``start`` or the loss's own; a row x = 0, which no step visits, gets its optimum."""
-    idle = (X**2).sum(axis=1) == 0.0
+    idle = np.einsum("nd,nd->n", X, X) == 0.0  # without a squared copy of all rows
     return np.where(idle, loss.idle_dual(y), loss.initial_dual() if start is None else start).astype(X.dtype)
 
 
@@ -54,12 +57,19 @@ def checked_models(w: Array, d: int, terminals: Array) -> Array:
 def ranges_of(offsets: Array, terminals: ArrayLike) -> tuple[Array, Array]:
     """Return the jobs' terminals and the (T + 1,) ranges of their rows laid end to end."""
     who = known_terminals(offsets, terminals)
-    return who, np.concatenate([[0], np.cumsum(np.diff(offsets)[who])]).astype(np.int64)
+    return who, np.concatenate([[0], np.cumsum(offsets[who + 1] - offsets[who])]).astype(np.int64)
 
 
-def distinct_terminals(offsets: Array, terminals: ArrayLike, candidates: Sequence[Any]) -> list[int]:
-    """Return the terminals of a commit, each named once and with its own candidate."""
-    who: list[int] = known_terminals(offsets, terminals).tolist()
-    if len(set(who)) != len(who) or len(who) != len(candidates):
-        raise ValueError(f"{len(candidates)} candidates for terminals {who}: allowed: one for each, once")
-    return who
+def arrived_duals(
+    offsets: Array, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """Return of each of the k duals that a commit moves: its row, its place in ``updates.alpha``, its job's gamma."""
+    kept, shares, T = np.asarray(arrived), np.asarray(gamma, np.float64), len(updates.terminals)
+    if kept.dtype != np.bool_ or kept.shape != (T,) or shares.shape != (T,):
+        raise ValueError(f"arrived {kept.dtype}{kept.shape}, gamma {shares.shape}: allowed: one of each for {T} jobs")
+    who, counts = known_terminals(offsets, updates.terminals[kept]), np.diff(updates.offsets)[kept]
+    if len(np.unique(who)) != len(who) or np.any(counts != offsets[who + 1] - offsets[who]):
+        raise ValueError(f"updates of terminals {who}: allowed: at most one of each, with a dual for every row")
+    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    places = np.repeat(updates.offsets[:-1][kept], counts) + within
+    return np.repeat(offsets[who], counts) + within, places, np.repeat(shares[kept], counts)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -85,13 +87,15 @@ class AscentUpdates:
     alpha: Any
     offsets: Array
 
-    def candidate(self, job: int) -> Any:
-        """Return the candidate duals of one job, to hand to ``LocalSolver.commit`` or to drop."""
-        return self.alpha[int(self.offsets[job]) : int(self.offsets[job + 1])]
+    def split(self, sizes: Sequence[int]) -> list[AscentUpdates]:
+        """Return the updates of the first ``sizes[0]`` jobs, of the next ``sizes[1]``, and so on, without copying."""
+        edges = np.concatenate([[0], np.cumsum(sizes)])
+        return [self._part(int(a), int(b)) for a, b in pairwise(edges)]
 
-    def candidates(self) -> list[Any]:
-        """Return the candidate duals of all jobs in order."""
-        return [self.candidate(job) for job in range(len(self.terminals))]
+    def _part(self, a: int, b: int) -> AscentUpdates:
+        first, last = int(self.offsets[a]), int(self.offsets[b])
+        offsets = self.offsets[a : b + 1] - first
+        return AscentUpdates(self.terminals[a:b], self.du[a:b], self.gap[a:b], self.alpha[first:last], offsets)
 
 
 @dataclass(frozen=True)

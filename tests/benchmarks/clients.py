@@ -15,9 +15,9 @@ import torch
 
 from learning.build import build_method, build_setting
 from learning.data.federate import Evaluation, Federation
+from learning.messages import Plan
 from learning.methods.fedavg import FedAvg
-from learning.parcels import Plan
-from netsim.port import CLOUD, Node
+from netsim.port import Cohort
 from netsim.simulation import simulate
 from netsim.world import build_world
 from scenarios.loading import check
@@ -60,16 +60,13 @@ def learn(data: Federation, experiment: Scenario, rounds: int) -> None:
     setting = build_setting(experiment, data, Streams(0))
     method = build_method("fedavg", experiment.methods["fedavg"], setting)
     assert isinstance(method, FedAvg)
-    plan, sites, owner = Plan(STEPS, 1), range(setting.tasks), data.terminal_task
-    members = [np.flatnonzero(owner == site).tolist() for site in sites]
+    owner, sites = data.terminal_task, np.arange(setting.tasks)
+    cohort = Cohort(sites, np.searchsorted(owner, np.arange(setting.tasks + 1)), np.arange(setting.terminals))
+    plan, everybody = Plan(STEPS, 1), np.full(setting.terminals, True)
     for _ in range(rounds):
-        parcel, merged = method.broadcast(CLOUD, sites), []
-        for site in sites:
-            node = Node("base_station", site)
-            method.adopt(node, parcel)
-            down = method.broadcast(node, members[site])
-            merged.append(method.merge(node, [method.train(client, down, plan)[0] for client in members[site]]))
-        method.merge(CLOUD, merged)
+        method.adopt(sites)
+        method.merge(cohort, method.train(cohort, plan), everybody)
+        method.combine()
         method.settle()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 
 from learning.build import build_federation, build_method, build_setting, load_tasks
 from learning.data.federate import Evaluation, Federation
-from learning.deferred import DeferredQueue
+from learning.deferred import DeferredQueue, Pending
 from learning.evaluation import Measurement
+from learning.messages import Plan, owners
 from learning.methods.base import Method
-from learning.models import LinearModel, TorchModel
-from learning.parcels import Effort, Parcel, Plan
+from learning.models import LinearModel
 from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.losses import make_loss
 from learning.primal_dual.solver import make_solver
 from learning.setting import Setting
-from netsim.port import CLOUD, Node
+from learning.torch_model import TorchModel
+from netsim.port import CLOUD, Cohort, Node
 from netsim.simulation import Result, simulate
 from netsim.world import build_world
 from scenarios import loading
@@ -69,6 +71,7 @@ def setting_of(
     module: Callable[[int], Any] | None = None,
     eager: bool = False,
     overhead_bits: float = 0.0,
+    edge_metrics: bool = True,
 ) -> Setting:
     """Return a fresh setting on the CPU; ``module`` makes a torch module instead of the linear model."""
     kind = make_loss(loss)
@@ -83,15 +86,32 @@ def setting_of(
         Streams(seed),
         DeferredQueue(eager),
         overhead_bits=overhead_bits,
+        edge_metrics=edge_metrics,
     )
 
 
 # The port in lock step ----------------------------------------------------------------------------------------
 
 
+def cohort_of(federation: Federation, sites: Sequence[int]) -> Cohort:
+    """Return all terminals of some base stations."""
+    members = [np.flatnonzero(federation.terminal_task == site) for site in sites]
+    offsets = np.concatenate([[0], np.cumsum([len(each) for each in members])]).astype(np.int64)
+    return Cohort(np.array(sites, np.int64), offsets, np.concatenate(members).astype(np.int64))
+
+
 def always(terminal: int, iteration: int) -> bool:
     """No update is ever lost."""
     return True
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """What a cohort was asked to do, and (n,) whose updates arrived."""
+
+    cohort: Cohort
+    update: Pending
+    arrived: Array
 
 
 @dataclass
@@ -102,64 +122,53 @@ class Driver:
         method: a fresh hierarchical method.
         arrives: whether the update of a terminal in its base station's iteration arrives; all that is lost was
             trained for nothing.
-        steps: local iterations of a terminal where they differ from the plan's; 0 for one that did nothing.
+        together: whether the base stations act as one cohort, or one after the other.
     """
 
     method: Method
     arrives: Callable[[int, int], bool] = always
-    steps: Mapping[int, int] = field(default_factory=dict)
+    together: bool = True
     records: list[tuple[Node, Measurement]] = field(default_factory=list)
-    uploads: list[Parcel] = field(default_factory=list)
-    downloads: list[Parcel] = field(default_factory=list)
-    efforts: list[Effort] = field(default_factory=list)
-    iterations: dict[int, int] = field(default_factory=dict)
+    works: list[Work] = field(default_factory=list)
+    iterations: Counter[int] = field(default_factory=Counter)
 
     @property
     def tasks(self) -> int:
         """Number of base stations."""
         return self.method.setting.tasks
 
-    def terminals_of(self, site: int) -> list[int]:
-        """Terminals of a base station."""
-        return [int(j) for j in np.flatnonzero(self.method.setting.federation.terminal_task == site)]
-
     def record(self, node: Node) -> None:
         """Ask for a measurement."""
         self.records.append((node, self.method.evaluate(node)))
 
-    def iterate(self, site: int, plan: Plan) -> Parcel:
-        """One iteration of a base station."""
-        node, method = Node("base_station", site), self.method
-        number = self.iterations.get(site, 0)
-        self.iterations[site] = number + 1
-        parcel = method.broadcast(node, self.terminals_of(site))
-        self.downloads.append(parcel)
-        arrived = []
-        for terminal in self.terminals_of(site):
-            own = replace(plan, local_iterations=self.steps.get(terminal, plan.local_iterations))
-            update, effort = method.train(terminal, parcel, own)
-            self.uploads.append(update)
-            self.efforts.append(effort)
-            if self.arrives(terminal, number):
-                arrived.append(update)
-        merged = method.merge(node, arrived)
-        self.record(node)
-        return merged
+    def iterate(self, sites: Sequence[int], plan: Plan) -> Work:
+        """One iteration of some base stations, which is one cohort."""
+        cohort = cohort_of(self.method.setting.federation, sites)
+        update = self.method.train(cohort, plan)
+        numbers = [self.iterations[int(site)] for site in owners(cohort)]
+        pairs = zip(cohort.terminals.tolist(), numbers, strict=True)
+        arrived = np.array([self.arrives(terminal, number) for terminal, number in pairs], np.bool_)
+        self.method.merge(cohort, update, arrived)
+        self.iterations.update(sites)
+        for site in sites:
+            self.record(Node("base_station", site))
+        self.works.append(Work(cohort, update, arrived))
+        return self.works[-1]
 
-    def begin(self, site: int, parcel: Parcel) -> None:
-        """Hand what the cloud sent to a base station."""
-        node = Node("base_station", site)
-        self.method.adopt(node, parcel)
-        self.record(node)
+    def begin(self, sites: Sequence[int]) -> None:
+        """Hand what the cloud sent to some base stations."""
+        self.method.adopt(np.array(sites))
+        for site in sites:
+            self.record(Node("base_station", site))
 
     def cloud_round(self, plan: Plan) -> None:
         """One round of the whole system."""
-        parcel = self.method.broadcast(CLOUD, range(self.tasks))
-        arrived = []
-        for site in range(self.tasks):
-            self.begin(site, parcel)
-            arrived.append([self.iterate(site, plan) for _ in range(plan.bs_iterations)][-1])
-        self.method.merge(CLOUD, arrived)
+        everywhere = list(range(self.tasks))
+        for sites in [everywhere] if self.together else [[site] for site in everywhere]:
+            self.begin(sites)
+            for _ in range(plan.bs_iterations):
+                self.iterate(sites, plan)
+        self.method.combine()
         self.record(CLOUD)
 
     def run(self, plan: Plan, rounds: int) -> Driver:
@@ -184,15 +193,11 @@ class Driver:
         return [measured.scalars for node, measured in self.records if node == CLOUD]
 
 
-def value_of(state: Any) -> Any:
-    """Return a settled state, whether it was ever pending or not."""
-    return getattr(state, "value", state)
-
-
 def weights_of(method: Method) -> Array:
-    """Settle and return the models in use, one row each."""
+    """Settle and return a copy of the models in use, one row each."""
     method.settle()
-    return np.stack([method.weights(value_of(state)) for state in method.models()])
+    models, rows = method.models()
+    return np.array(models.values[rows])
 
 
 # The real network ---------------------------------------------------------------------------------------------

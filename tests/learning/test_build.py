@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,26 @@ import pytest
 import torch
 from scipy.io import savemat
 
-from learning.build import build_federation, build_method, build_setting, check_method, choose_device, load_tasks
+from learning import build
+from learning.build import (
+    build_federation,
+    build_method,
+    build_setting,
+    check_method,
+    choose_device,
+    gpu_possible,
+    load_tasks,
+)
 from learning.methods.fedprox import FedProx
 from learning.methods.local import Local
-from learning.models import LinearModel, TorchModel
+from learning.models import LinearModel
+from learning.primal_dual.jobs import AscentJobs
 from learning.primal_dual.losses import LOSSES
+from learning.torch_model import TorchModel
 from scenarios.errors import ScenarioError
 from scenarios.schema import Data, Method, Scenario
 from scenarios.streams import Streams
-from tests.learning.driving import SCENARIO, scenario_of, setting_for
+from tests.learning.driving import SCENARIO, scenario_of, setting_for, simulated
 
 
 def tasks_from(loss: str = "hinge", **data: Any) -> list[str]:
@@ -40,6 +52,25 @@ def own_tasks(tasks: int, targets: bool = False) -> dict[str, Any]:
 def test_auto_takes_a_gpu_if_there_is_one() -> None:
     assert choose_device("auto") == ("cuda" if torch.cuda.is_available() else "cpu")
     assert choose_device("cpu") == "cpu"
+
+
+def test_hidden_gpus_are_not_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for hidden in ("", "-1"):
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", hidden)
+        assert not gpu_possible()
+        assert choose_device("auto") == "cpu"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere torch is always asked")
+def test_torch_is_asked_once_a_driver_shows_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(build, "GPU_NODES", (str(tmp_path / "none"),))
+    assert not gpu_possible()
+    monkeypatch.setattr(build, "GPU_NODES", (str(tmp_path / "none"), str(tmp_path)))
+    assert gpu_possible()
+    for present in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda present=present: present)
+        assert choose_device("auto") == ("cuda" if present else "cpu")
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
@@ -122,8 +153,10 @@ def changed(**learning: Any) -> Scenario:
 def test_every_run_starts_with_fresh_duals() -> None:
     first = setting_for(scenario_of())
     start = first.solver.duals()
-    who = np.arange(first.terminals)
-    first.solver.commit(who, [np.ones(k) for k in np.diff(first.federation.terminal_offsets)], 1.0)
+    T, d = first.terminals, first.model.size
+    one, zero = np.ones(T), np.zeros(T, np.int64)
+    jobs = AscentJobs(np.arange(T), np.zeros((T, d)), zero + 3, one, one, zero, (0, 0))
+    first.solver.commit(first.solver.ascend(jobs), np.full(T, True), one)
     assert not np.array_equal(first.solver.duals(), start)
     np.testing.assert_array_equal(setting_for(scenario_of()).solver.duals(), start)
 
@@ -136,8 +169,26 @@ def test_a_setting_carries_what_the_scenario_says(loss: str) -> None:
     assert (setting.coupling.lambda1, setting.coupling.lambda2, setting.coupling.tasks) == (0.3, 0.4, 3)
     assert setting.message_bits(10) == 165.0 and setting.queue.eager and setting.edge_metrics
     assert (setting.tasks, setting.terminals) == (3, 9)
+    assert setting.solver.duals().dtype == np.float64
     if loss == "smoothed_hinge":
         assert setting.loss.smoothing == 0.2
+
+
+@pytest.mark.parametrize("key", sorted(SCENARIO["methods"]))
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_single_precision_gives_the_models_of_double_to_its_own_rounding(key: str, loss: str) -> None:
+    found = []
+    for precision in ("float64", "float32"):
+        scenario = changed(loss=loss, precision=precision)
+        _, method = simulated(scenario, key)
+        models, rows = method.models()
+        assert method.setting.solver.duals().dtype == np.dtype(precision)
+        assert models.values.dtype == np.float64
+        found.append(models.values[rows])
+    double, single = found
+    assert np.abs(double).max() > 0.01
+    assert np.abs(single - double).max() < 1e-5 * np.abs(double).max()
+    assert not np.array_equal(single, double)
 
 
 def test_the_model_is_linear_or_a_module_of_ones_own() -> None:
@@ -195,11 +246,13 @@ def test_a_built_method_is_as_the_network_wants_it(key: str) -> None:
     setting = build_setting(scenario, build_federation(scenario, tasks, streams), streams)
     method = build_method(key, scenario.methods[key], setting)
     assert method.protocol in ("hierarchical", "isolated")
-    assert len(method.models()) == (9 if key == "local" else 3)
+    models, rows = method.models()
+    assert models.values[rows].shape == (9 if key == "local" else 3, 5)
 
 
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_before_anything_was_sent_every_base_station_has_the_zero_model(loss: str) -> None:
     setting = setting_for(changed(loss=loss))
     method = build_method("hfedmtl", Method(), setting)
-    assert all(not method.weights(state).any() for state in method.models())
+    models, rows = method.models()
+    assert not models.values[rows].any()

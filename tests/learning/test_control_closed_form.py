@@ -17,7 +17,7 @@ from learning.control.closed_form import (
     affordable_local_iterations,
     optimal_local_iterations,
 )
-from learning.parcels import Plan
+from learning.messages import Plan
 from netsim.port import Observation, Price
 
 Q = -log(51 / 52)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from learning.control.fixed import FixedControl
 from learning.control.reference import ReferenceControl, reference_plan
-from learning.parcels import Plan
+from learning.messages import Plan
 from netsim.port import Observation, Price
 from scenarios.errors import ScenarioError
 

@@ -15,10 +15,11 @@ from learning import metrics
 from learning.data.federate import Evaluation, Federation
 from learning.deferred import DeferredQueue, Pending
 from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement
+from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
-from learning.parcels import Plan
 from learning.primal_dual.losses import LOSSES
+from learning.state import State
 from netsim.port import CLOUD, Node
 from tests.learning.driving import Driver, random_federation, scenario_of, setting_of, simulated
 
@@ -38,13 +39,11 @@ def federation_with(validation: list[int], test: list[int], loss: str = "hinge")
     return replace(random_federation(1, loss=loss), validation=held_out(2, validation), test=held_out(3, test))
 
 
-def evaluator_of(federation: Federation, loss: str = "hinge", **setting: Any) -> Evaluator:
-    """Return an evaluator of plain vectors."""
-    return Evaluator(setting_of(federation, loss, **setting), np.asarray)
-
-
-def rows_of(pending: Pending, queue: DeferredQueue) -> list[dict[str, Any]]:
-    """Flush and return task rows."""
+def measured_now(federation: Federation, tasks: list[int], models: Array) -> list[dict[str, Any]]:
+    """Return the rows of one model each on some tasks."""
+    queue = DeferredQueue()
+    evaluator = Evaluator(setting_of(federation))
+    pending: Pending = evaluator.measure(queue, np.array(tasks), State(models), np.arange(len(tasks)))
     queue.flush()
     rows: list[dict[str, Any]] = pending.value
     return rows
@@ -60,9 +59,8 @@ def expected_row(federation: Federation, task: int, split: str, models: list[Arr
 
 
 def test_every_score_is_the_metric_of_the_tasks_own_held_out_rows() -> None:
-    federation, queue = federation_with([7, 12, 20], [30, 9, 15]), DeferredQueue()
-    models = list(np.random.default_rng(0).normal(size=(3, 4)))
-    found = rows_of(evaluator_of(federation).measure(queue, range(3), models), queue)
+    federation, models = federation_with([7, 12, 20], [30, 9, 15]), np.random.default_rng(0).normal(size=(3, 4))
+    found = measured_now(federation, [0, 1, 2], models)
     expected = [expected_row(federation, b, split, [models[b]]) for b in range(3) for split in SPLITS]
     assert [(row["task"], row["split"], row["samples"]) for row in found] == [
         (row["task"], row["split"], row["samples"]) for row in expected
@@ -72,18 +70,16 @@ def test_every_score_is_the_metric_of_the_tasks_own_held_out_rows() -> None:
 
 
 def test_a_task_measured_several_times_gets_the_mean() -> None:
-    federation, queue = federation_with([7, 12, 20], [30, 9, 15]), DeferredQueue()
-    models = list(np.random.default_rng(1).normal(size=(4, 4)))
-    found = rows_of(evaluator_of(federation).measure(queue, [2, 0, 2, 2], models), queue)
+    federation, models = federation_with([7, 12, 20], [30, 9, 15]), np.random.default_rng(1).normal(size=(4, 4))
+    found = measured_now(federation, [2, 0, 2, 2], models)
     assert [(row["task"], row["split"]) for row in found] == [(f"task-{b}", split) for b in (2, 0) for split in SPLITS]
     third = expected_row(federation, 2, "test", [models[0], models[2], models[3]])
     assert all(found[1][name] == pytest.approx(third[name], rel=1e-12) for name in MEASURES)
 
 
 def test_what_the_rows_cannot_define_is_not_a_number_and_no_warning() -> None:
-    federation, queue = federation_with([0, 5, 5], [1, 5, 5]), DeferredQueue()
-    found = rows_of(evaluator_of(federation).measure(queue, [0, 0], [np.ones(4), np.zeros(4)]), queue)
-    validation, test = found
+    federation = federation_with([0, 5, 5], [1, 5, 5])
+    validation, test = measured_now(federation, [0, 0], np.array([np.ones(4), np.zeros(4)]))
     assert validation["samples"] == 0 and all(np.isnan(validation[name]) for name in MEASURES)
     assert np.isnan(test["auc"]) and np.isnan(test["balanced_accuracy"])
     assert 0.0 <= test["accuracy"] <= 1.0 and np.isfinite(test["log_loss"])
@@ -99,11 +95,12 @@ def test_scores_do_not_depend_on_what_else_is_measured_at_the_same_time(
     sizes: list[int], requests: list[list[int]], seed: int
 ) -> None:
     rng = np.random.default_rng(seed)
-    models = [list(rng.normal(size=(len(tasks), 4)).round(1)) for tasks in requests]  # rounded: some scores tie
-    evaluator = evaluator_of(federation_with(sizes[:3], sizes[3:]))
+    models = State(rng.normal(size=(5, 4)).round(1))  # rounded: some scores tie
+    rows = [rng.integers(0, 5, len(tasks)) for tasks in requests]
+    evaluator = Evaluator(setting_of(federation_with(sizes[:3], sizes[3:])))
     together, alone = DeferredQueue(), DeferredQueue(eager=True)
     pending = [
-        [evaluator.measure(queue, tasks, states) for tasks, states in zip(requests, models, strict=True)]
+        [evaluator.measure(queue, np.array(tasks), models, row) for tasks, row in zip(requests, rows, strict=True)]
         for queue in (together, alone)
     ]
     together.flush()
@@ -115,8 +112,9 @@ def test_scores_do_not_depend_on_what_else_is_measured_at_the_same_time(
 def test_the_objective_is_losses_ridge_and_distance_to_the_mean(loss: str) -> None:
     federation, queue = random_federation(3, loss=loss), DeferredQueue()
     setting = setting_of(federation, loss, 0.3, 0.7)
-    W = np.random.default_rng(2).normal(size=(3, 4))
-    pending = Evaluator(setting, np.asarray).objective(queue, list(W))
+    states = np.random.default_rng(2).normal(size=(5, 4))
+    W, rows = states[[4, 0, 2]], np.array([4, 0, 2])
+    pending = Evaluator(setting).objective(queue, State(states), rows)
     queue.flush()
     ends = np.cumsum(federation.task_samples)[:-1]
     tasks = zip(np.split(federation.X, ends), np.split(federation.y, ends), W, strict=True)
@@ -125,8 +123,12 @@ def test_the_objective_is_losses_ridge_and_distance_to_the_mean(loss: str) -> No
     assert pending.value == {"objective": pytest.approx(expected, rel=1e-12)}
 
 
-def test_a_record_keeps_the_models_of_its_time_however_late_it_is_computed() -> None:
-    late, soon = (FedAvg(setting_of(random_federation(4)), AveragingParameters()) for _ in range(2))
+METHODS: list[tuple[Any, Any]] = [(FedAvg, AveragingParameters()), (HFedMTL, FixedDualParameters())]
+
+
+@pytest.mark.parametrize(("kind", "parameters"), METHODS)
+def test_a_record_keeps_the_models_of_its_time_however_late_it_is_computed(kind: Any, parameters: Any) -> None:
+    late, soon = (kind(setting_of(random_federation(4)), parameters) for _ in range(2))
     drivers = Driver(late), Driver(soon)
     for _ in range(4):
         for driver in drivers:
@@ -163,6 +165,20 @@ def test_a_base_station_is_measured_on_its_own_task() -> None:
     w = driver.models()[1]
     assert {row["task"] for row in measured.tasks} == {"task-1"}
     assert measured.tasks[1]["log_loss"] == pytest.approx(expected_row(federation, 1, "test", [w])["log_loss"])
+
+
+@pytest.mark.parametrize(("kind", "parameters"), METHODS)
+def test_without_edge_metrics_nothing_is_measured_at_base_stations_and_all_else_is_the_same(
+    kind: Any, parameters: Any
+) -> None:
+    drivers = [
+        Driver(kind(setting_of(random_federation(4), edge_metrics=edge), parameters)).run(Plan(5, 2), 2)
+        for edge in (False, True)
+    ]
+    without, full = ([(node, repr((dict(m.scalars), m.tasks))) for node, m in d.records] for d in drivers)
+    assert [text for node, text in without if node != CLOUD] == ["({}, [])"] * 18
+    assert [record for record in without if record[0] == CLOUD] == [record for record in full if record[0] == CLOUD]
+    assert any(text != "({}, [])" for node, text in full if node != CLOUD) == (kind is HFedMTL)
 
 
 @pytest.mark.parametrize("key", ["hfedmtl", "fedavg", "local"])

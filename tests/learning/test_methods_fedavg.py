@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
+from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
 from learning.methods.fedprox import FedProx, ProximalParameters
-from learning.parcels import Effort, Plan
 from learning.primal_dual.losses import LOSSES, make_loss
-from netsim.port import CLOUD, Node
+from netsim.port import CLOUD
 from tests.learning.driving import (
     Driver,
     federation_of,
@@ -24,7 +24,6 @@ from tests.learning.driving import (
     scenario_of,
     setting_of,
     simulated,
-    value_of,
 )
 
 Array = NDArray[Any]
@@ -85,7 +84,7 @@ def test_stations_go_their_own_ways_between_two_cloud_rounds() -> None:
         for _ in range(5):
             w = w - 0.1 * gradient(federation, w, rows)
         expected += w * federation.task_samples[b] / len(federation.y)
-    np.testing.assert_allclose(value_of(method.broadcast(CLOUD, range(3)).content), expected, atol=1e-12)
+    np.testing.assert_allclose(Driver(method).models(), np.tile(expected, (3, 1)), atol=1e-12)
 
 
 def test_models_weigh_as_much_as_their_rows() -> None:
@@ -98,15 +97,13 @@ def test_models_weigh_as_much_as_their_rows() -> None:
 def test_what_does_not_arrive_has_no_weight() -> None:
     federation = random_federation(4)
     method = fedavg(federation)
-    driver = Driver(method, lambda terminal, number: terminal in (0, 2))
-    node = Node("base_station", 0)
-    driver.begin(0, method.broadcast(CLOUD, range(3)))
-    driver.iterate(0, Plan(3, 1))
+    driver = Driver(method, lambda terminal, number: terminal in (0, 2, 4))
+    driver.begin([0, 1])
+    work = driver.iterate([0, 1], Plan(3, 1))
     method.settle()
-    one, _, three = (parcel.content.value for parcel in driver.uploads)
-    n = np.diff(federation.terminal_offsets)
-    expected = (n[0] * one + n[2] * three) / (n[0] + n[2])
-    np.testing.assert_allclose(value_of(method.broadcast(node, [0]).content), expected, atol=1e-15)
+    trained, n = work.update.value, np.diff(federation.terminal_offsets)
+    expected = (n[0] * trained[0] + n[2] * trained[2]) / (n[0] + n[2])
+    np.testing.assert_allclose(method._sites.values, [expected, trained[4], np.zeros(4)], atol=1e-15)
 
 
 def test_if_nothing_arrives_the_model_stays() -> None:
@@ -115,8 +112,10 @@ def test_if_nothing_arrives_the_model_stays() -> None:
     before = Driver(method).run(Plan(3, 2), 2).models()
     after = Driver(method, lambda terminal, number: False).run(Plan(3, 2), 2).models()
     np.testing.assert_allclose(after, before, atol=1e-15)
-    method.merge(CLOUD, [])
-    np.testing.assert_array_equal(Driver(method).models(), after)
+    partly = fedavg(federation)
+    Driver(partly, lambda terminal, number: terminal >= 3).run(Plan(3, 1), 1)
+    np.testing.assert_array_equal(partly._sites.values[0], np.zeros(4))
+    assert np.all(partly._sites.values[1:] != 0.0)
     first_only = fedavg(federation)
     Driver(first_only, lambda terminal, number: number % 2 == 0).run(Plan(3, 2), 1)
     np.testing.assert_allclose(Driver(first_only).models(), Driver(fedavg(federation)).run(Plan(3, 1), 1).models())
@@ -159,15 +158,22 @@ def visits(rows: int, batch: int, steps: int) -> int:
 def test_the_effort_counts_every_visit_of_a_row(rows: int, batch: int, steps: int) -> None:
     federation = federation_of(np.ones((rows, 1)), np.ones(rows), [rows], 1)
     method = fedavg(federation, batch_size=batch)
-    _, effort = method.train(0, method.broadcast(Node("base_station", 0), [0]), Plan(steps, 1))
-    assert effort == Effort(visits(rows, batch, steps), visits(rows, batch, steps))
+    sizes = method.sizes(Plan(steps, 1))
+    assert sizes.samples.tolist() == [visits(rows, batch, steps)] and sizes.fixed_samples.tolist() == [0.0]
+
+
+def test_every_terminal_has_its_own_effort() -> None:
+    federation = random_federation(6)
+    sizes = fedavg(federation, batch_size=3).sizes(Plan(4, 2))
+    rows = np.diff(federation.terminal_offsets)
+    assert sizes.samples.tolist() == [visits(int(n), 3, 4) for n in rows]
+    assert len(set(sizes.samples.tolist())) > 1
 
 
 def test_every_message_is_one_model() -> None:
-    driver = Driver(fedavg(random_federation(6), overhead_bits=7.0)).run(Plan(2, 2), 1)
-    parcels = [*driver.uploads, *driver.downloads, driver.method.broadcast(CLOUD, range(3))]
-    assert {parcel.bits for parcel in parcels} == {4 * 32 + 7.0}
-    assert driver.method.merge(Node("base_station", 1), []).bits == 4 * 32 + 7.0
+    sizes = fedavg(random_federation(6), overhead_bits=7.0).sizes(Plan(2, 2))
+    found = {sizes.cloud_bits, sizes.broadcast_bits, sizes.update_bits, sizes.aggregate_bits}
+    assert found == {4 * 32 + 7.0}
 
 
 def test_the_global_model_is_what_is_measured_and_only_the_cloud_changes_it() -> None:
@@ -176,8 +182,8 @@ def test_the_global_model_is_what_is_measured_and_only_the_cloud_changes_it() ->
     driver = Driver(method).run(Plan(2, 3), 2)
     assert all(not measured.tasks and not measured.scalars for node, measured in driver.records if node != CLOUD)
     w = driver.models()[0]
-    driver.begin(1, method.broadcast(CLOUD, range(3)))
-    driver.iterate(1, Plan(2, 3))
+    driver.begin([1])
+    driver.iterate([1], Plan(2, 3))
     np.testing.assert_array_equal(driver.models(), np.tile(w, (3, 1)))
     losses = [make_loss("logistic").value(part, y) for part, y in _task_scores(federation, w)]
     objective = sum(loss.mean() for loss in losses) + 3 * 0.05 * w @ w
@@ -203,10 +209,10 @@ def test_a_huge_proximal_weight_keeps_the_model_that_was_received(H: int) -> Non
     federation = random_federation(7)
     start = Driver(fedavg(federation)).run(Plan(5, 2), 3).models()[0]
     method = fedprox(federation, proximal=1e12)
-    method._cloud = start
+    method._cloud.values[:] = start
     np.testing.assert_allclose(Driver(method).run(Plan(H, 2), 2).models(), np.tile(start, (3, 1)), atol=1e-10)
     free = fedprox(federation, proximal=1e-9)
-    free._cloud = start
+    free._cloud.values[:] = start
     assert np.abs(Driver(free).run(Plan(H, 2), 2).models() - start).max() > 1e-4
 
 
@@ -215,7 +221,7 @@ def test_many_local_steps_reach_the_proximal_point(proximal: float) -> None:
     federation = random_federation(8, tasks=1, terminals=1)
     received = np.array([1.0, -1.0, 0.5, 0.0])
     method = fedprox(federation, proximal=proximal, learning_rate=0.5, batch_size=EVERYTHING)
-    method._cloud = received
+    method._cloud.values[:] = received
     w = Driver(method).run(Plan(3000, 1), 1).models()[0]
     slope = gradient(federation, w, slice(None)) + proximal * (w - received)
     np.testing.assert_allclose(slope, 0.0, atol=1e-9 * proximal)
@@ -225,7 +231,7 @@ def test_the_proximal_pull_is_taken_at_the_end_of_a_step() -> None:
     federation = random_federation(8, tasks=1, terminals=1)
     received, mu, eta = np.array([1.0, -1.0, 0.5, 0.0]), 3.0, 0.2
     method = fedprox(federation, proximal=mu, learning_rate=eta, batch_size=EVERYTHING)
-    method._cloud = received
+    method._cloud.values[:] = received
     found = Driver(method).run(Plan(4, 1), 1).models()[0]
     w = received
     for _ in range(4):  # the minimiser of g.v + ||v - w||^2 / (2 eta) + mu/2 ||v - received||^2

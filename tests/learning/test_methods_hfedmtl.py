@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
@@ -14,24 +15,25 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
+from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
 from learning.methods.rhfedmtl import RHFedMTL
-from learning.parcels import Effort, Plan
 from learning.primal_dual.centralised import solve_joint
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates
 from learning.primal_dual.losses import LOSSES, make_loss
-from netsim.port import CLOUD, Node
+from netsim.port import CLOUD, Cohort
 from scenarios.errors import ScenarioError
 from tests.learning import user_modules
 from tests.learning.driving import (
     UNRELIABLE,
     Driver,
+    cohort_of,
     federation_of,
     random_federation,
     scenario_of,
     setting_of,
     simulated,
-    value_of,
 )
 
 Array = NDArray[Any]
@@ -45,6 +47,30 @@ def hfedmtl(federation: Federation, loss: str = "hinge", parameters: Any = None,
 def lossy(seed: int, share: float) -> Callable[[int, int], bool]:
     """Return whether an update arrives, a share being lost at random."""
     return lambda terminal, number: np.random.default_rng([seed, terminal, number]).random() >= share
+
+
+def watch_ascent(method: HFedMTL, change: Callable[[AscentJobs], AscentJobs] = lambda jobs: jobs) -> list[AscentJobs]:
+    """Return where every order that terminals are given will be noted; ``change`` may replace them first."""
+    solver: Any = method.setting.solver
+    ascend: Callable[[AscentJobs], AscentUpdates] = solver.ascend
+    given: list[AscentJobs] = []
+
+    def noted(jobs: AscentJobs) -> AscentUpdates:
+        given.append(change(jobs))
+        return ascend(given[-1])
+
+    solver.ascend = noted
+    return given
+
+
+def slow_down(method: HFedMTL, steps: Mapping[int, int]) -> None:
+    """Give some terminals a number of steps of their own, whatever the plan says; 0 for one that does nothing."""
+
+    def changed(jobs: AscentJobs) -> AscentJobs:
+        own = [steps.get(int(j), int(H)) for j, H in zip(jobs.terminals, jobs.steps, strict=True)]
+        return replace(jobs, steps=np.array(own))
+
+    watch_ascent(method, changed)
 
 
 # Safety, certificates and invariants --------------------------------------------------------------------------
@@ -67,7 +93,8 @@ def test_no_merge_lowers_the_dual_and_every_gap_is_a_certificate_whatever_is_los
     parameters = FixedDualParameters(aggregation, sampling, relaxation=float(rng.choice([0.5, 1.0, 1.3])))
     method = hfedmtl(federation, loss, parameters, lambda1=lambda1, lambda2=lambda2, seed=seed)
     steps = {j: int(rng.integers(0, 6)) for j in range(0, 9, 2)}  # stragglers, some of which do nothing at all
-    driver = Driver(method, lossy(seed, lost), steps).run(Plan(4, 3), 3)
+    slow_down(method, steps)
+    driver = Driver(method, lossy(seed, lost)).run(Plan(4, 3), 3)
     for site in range(3):
         found = driver.site_scalars(site)
         for begin in range(0, len(found), 4):  # r moves between cloud rounds, and the dual with it
@@ -90,23 +117,20 @@ def test_every_model_stays_the_image_of_the_duals(loss: str, seed: int, lost: fl
     driver = Driver(method, lossy(seed, lost)).run(Plan(3, 4), 5)
     images = method.setting.solver.dual_image(np.arange(9)).reshape(3, 3, -1).sum(axis=1)
     coupling = method.setting.coupling
-    for site, state in enumerate(map(value_of, method.models())):
-        np.testing.assert_allclose(state.u, images[site] / federation.task_samples[site], atol=1e-12)
-        np.testing.assert_array_equal(state.w, coupling.primal_map(state.u, state.r))
-        np.testing.assert_array_equal(state.r, value_of(method.broadcast(CLOUD, range(3)).content))
+    np.testing.assert_allclose(method._u, images / federation.task_samples[:, None], atol=1e-12)
+    np.testing.assert_array_equal(driver.models(), coupling.primal_map(method._u, method._r))
     assert driver.iterations == {0: 20, 1: 20, 2: 20}
 
 
 def test_ten_thousand_merges_let_no_model_drift_from_its_duals() -> None:
     federation = random_federation(4, tasks=2, terminals=2)
     method = hfedmtl(federation, "logistic")
-    node, plan = Node("base_station", 0), Plan(2, 1)
+    cohort, plan, everybody = cohort_of(federation, [0]), Plan(2, 1), np.full(2, True)
     for _ in range(10_000):
-        parcel = method.broadcast(node, [0, 1])
-        method.merge(node, [method.train(j, parcel, plan)[0] for j in (0, 1)])
+        method.merge(cohort, method.train(cohort, plan), everybody)
     method.settle()
     image = method.setting.solver.dual_image([0, 1]).sum(axis=0) / federation.task_samples[0]
-    np.testing.assert_allclose(value_of(method.models()[0]).u, image, atol=1e-12)
+    np.testing.assert_allclose(method._u[0], image, atol=1e-12)
 
 
 def test_a_lost_update_leaves_its_terminals_duals_and_everybody_elses_result_as_they_were() -> None:
@@ -118,27 +142,70 @@ def test_a_lost_update_leaves_its_terminals_duals_and_everybody_elses_result_as_
     np.testing.assert_array_equal(duals[offsets[1] : offsets[2]], start[offsets[1] : offsets[2]])
     assert all(np.any(duals[offsets[j] : offsets[j + 1]] != start[offsets[j] : offsets[j + 1]]) for j in (0, 2, 3))
     idle = hfedmtl(federation)
-    Driver(idle, steps={1: 0}).run(Plan(5, 2), 2)
+    slow_down(idle, {1: 0})
+    Driver(idle).run(Plan(5, 2), 2)
     np.testing.assert_array_equal(idle.setting.solver.duals(), duals)
 
 
 def test_a_merge_of_nothing_keeps_the_model() -> None:
     method = hfedmtl(random_federation(7), "logistic")
     before = Driver(method).run(Plan(3, 1), 1).models()
-    method.merge(Node("base_station", 1), [])
+    duals = method.setting.solver.duals()
+    Driver(method, lambda terminal, number: False).iterate([1, 2], Plan(3, 1))
     np.testing.assert_array_equal(Driver(method).models(), before)
+    np.testing.assert_array_equal(method.setting.solver.duals(), duals)
+
+
+def test_a_station_that_asked_nobody_keeps_its_model() -> None:
+    federation = random_federation(7)
+    for aggregation in ("adding", "averaging"):
+        some, all_asked = (hfedmtl(federation, parameters=FixedDualParameters(aggregation)) for _ in range(2))
+        cohort = Cohort(np.array([0, 1, 2]), np.array([0, 3, 3, 6]), np.array([0, 1, 2, 6, 7, 8]))
+        some.merge(cohort, some.train(cohort, Plan(3, 1)), np.full(6, True))
+        found = Driver(some).models()
+        Driver(all_asked).iterate([0, 2], Plan(3, 1))
+        np.testing.assert_array_equal(found, Driver(all_asked).models())
+        np.testing.assert_array_equal(found[1], np.zeros(4))
+        assert np.all(found[[0, 2]] != 0.0)
 
 
 def test_averaging_divides_by_all_that_were_asked_even_if_few_answer() -> None:
     federation = random_federation(7)
     method = hfedmtl(federation, parameters=FixedDualParameters("averaging"))
     driver = Driver(method, lambda terminal, number: terminal == 0)
-    driver.iterate(0, Plan(5, 1))
+    work = driver.iterate([0], Plan(5, 1))
     method.settle()
-    update, gamma = driver.uploads[0].content
-    assert gamma == 1 / 3
-    u = value_of(method.models()[0]).u
-    np.testing.assert_allclose(u, update.value.du / 3 / federation.task_samples[0], atol=1e-15)
+    du = work.update.value.du
+    np.testing.assert_allclose(method._u[0], du[0] / 3 / federation.task_samples[0], atol=1e-15)
+    assert np.abs(du[0]).max() > 0.1
+
+
+@pytest.mark.parametrize(("aggregation", "sigma_prime"), [("adding", [1.0, 3.0, 2.0]), ("averaging", [1.0] * 3)])
+def test_terminals_are_as_cautious_as_the_number_asked_with_them_demands(
+    aggregation: Any, sigma_prime: list[float]
+) -> None:
+    method = hfedmtl(random_federation(7), parameters=FixedDualParameters(aggregation))
+    given = watch_ascent(method)
+    cohort = Cohort(np.array([2, 0, 1]), np.array([0, 1, 4, 6]), np.array([7, 0, 1, 2, 4, 5]))
+    method.train(cohort, Plan(1, 1))
+    method.settle()
+    assert [jobs.sigma_prime.tolist() for jobs in given] == [np.repeat(sigma_prime, [1, 3, 2]).tolist()]
+
+
+@pytest.mark.parametrize("aggregation", ["adding", "averaging"])
+def test_every_station_adds_up_by_the_number_it_asked_itself(aggregation: Any) -> None:
+    federation = random_federation(7)
+    method = hfedmtl(federation, parameters=FixedDualParameters(aggregation))
+    cohort = Cohort(np.array([2, 0, 1]), np.array([0, 1, 4, 6]), np.array([7, 0, 1, 2, 4, 5]))
+    arrived = np.array([True, True, False, True, True, True])
+    work = method.train(cohort, Plan(5, 1))
+    method.merge(cohort, work, arrived)
+    method.settle()
+    gamma = np.ones(6) if aggregation == "adding" else 1.0 / np.array([1, 3, 3, 3, 2, 2])
+    changes = (gamma * arrived)[:, None] * work.value.du / federation.task_samples[[2, 0, 0, 0, 1, 1], None]
+    np.testing.assert_allclose(method._u, [changes[1:4].sum(axis=0), changes[4:].sum(axis=0), changes[0]], atol=1e-15)
+    images = method.setting.solver.dual_image(np.arange(9)).reshape(3, 3, -1).sum(axis=1)
+    np.testing.assert_allclose(method._u, images / federation.task_samples[:, None], atol=1e-15)
 
 
 # Known answers ------------------------------------------------------------------------------------------------
@@ -169,21 +236,18 @@ def test_two_cloud_rounds_of_three_iterations_follow_the_known_trajectory(loss: 
     method = hfedmtl(tiny_federation(), loss, cyclic, lambda1=0.1, lambda2=0.05)
     driver = Driver(method)
     driver.cloud_round(Plan(4, 3))
-    parcel = method.broadcast(CLOUD, range(2))
-    states = []
-    for site in range(2):
-        driver.begin(site, parcel)
-        states.append([driver.iterate(site, Plan(4, 3)) for _ in range(3)][-1])
+    driver.begin([0, 1])
+    for _ in range(3):
+        driver.iterate([0, 1], Plan(4, 3))
     found = driver.models()  # the known ones have not been moved to the last r
     np.testing.assert_allclose(found, models, atol=1e-10)
-    method.merge(CLOUD, states)
+    method.combine()
     driver.record(CLOUD)
     if loss == "hinge":
         certified = [(scalars["primal"], scalars["dual"]) for scalars in driver.cloud_scalars()]
         known = [(1.4432396524513, 1.2510005221046), (1.3016955303615, 1.2802821929796)]
         np.testing.assert_allclose(certified, known, atol=1e-10)
-        r = value_of(method.broadcast(CLOUD, range(2)).content)
-        np.testing.assert_allclose(r, [1.1005500828928, -0.0210602451224], atol=1e-10)
+        np.testing.assert_allclose(method._r, [1.1005500828928, -0.0210602451224], atol=1e-10)
 
 
 def test_five_identical_terminals_are_solved_by_one_safe_round() -> None:
@@ -222,13 +286,10 @@ def test_over_relaxation_reaches_the_optimum_of_a_smooth_loss_in_fewer_rounds() 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared"])
 def test_messages_and_efforts_are_as_long_as_their_content(loss: str) -> None:
-    method = hfedmtl(random_federation(3, loss=loss), loss, overhead_bits=100.0)
-    driver = Driver(method).run(Plan(5, 2), 1)
-    bits = 4 * 32 + 100.0
-    assert {parcel.bits for parcel in [*driver.downloads, *driver.uploads]} == {bits}
-    assert method.broadcast(CLOUD, range(3)).bits == bits
-    assert method.merge(Node("base_station", 0), []).bits == bits
-    assert driver.efforts == [Effort(5, 5)] * 18
+    sizes = hfedmtl(random_federation(3, loss=loss), loss, overhead_bits=100.0).sizes(Plan(5, 2))
+    found = {sizes.cloud_bits, sizes.broadcast_bits, sizes.update_bits, sizes.aggregate_bits}
+    assert found == {4 * 32 + 100.0}
+    assert (sizes.samples.tolist(), sizes.fixed_samples.tolist()) == ([5.0] * 9, [0.0] * 9)
 
 
 def test_a_torch_module_is_refused_in_one_line() -> None:
@@ -257,24 +318,22 @@ def test_in_an_unreliable_network_every_record_is_certified_and_no_iteration_low
                 assert later["dual"] >= earlier["dual"] - 1e-12
 
 
-def test_scores_at_base_stations_can_be_left_out_and_certificates_stay() -> None:
-    result, _ = simulated(scenario_of({"output": {"edge_metrics": False}}), "hfedmtl")
-    assert {row["event"] for row in result.tasks} == {"start", "cloud", "end"}
-    assert all("gap" in row for row in result.rounds if row["event"] == "edge")
+def test_measurements_at_base_stations_can_be_left_out_and_those_of_the_cloud_stay() -> None:
+    results = [simulated(scenario_of({"output": {"edge_metrics": edge}}), "hfedmtl")[0] for edge in (False, True)]
+    without, full = ([row for row in result.rounds if row["event"] != "edge"] for result in results)
+    assert repr(without) == repr(full)
+    assert all("gap" in row for row in without) and len(without) > 3
+    for result, edge in zip(results, (False, True), strict=True):
+        assert {row["event"] for row in result.tasks} == {"start", "cloud", "end"} | ({"edge"} if edge else set())
+        assert {"gap" in row for row in result.rounds if row["event"] == "edge"} == {edge}
 
 
 def test_the_terminals_of_all_base_stations_ascend_in_one_call() -> None:
-    method, batches = hfedmtl(random_federation(3)), list[int]()
-    solver = method.setting.solver
-    ascend = solver.ascend
-
-    def counted(jobs: Any) -> Any:
-        batches.append(len(jobs.terminals))
-        return ascend(jobs)
-
-    solver.ascend = counted  # type: ignore[method-assign]
-    Driver(method).run(Plan(3, 4), 2)
-    assert batches == [9] * 8
+    for together in (True, False):
+        method = hfedmtl(random_federation(3))
+        given = watch_ascent(method)
+        Driver(method, together=together).run(Plan(3, 4), 2)
+        assert [len(jobs.terminals) for jobs in given] == [9] * 8
 
 
 def test_permuting_the_terminals_of_a_task_changes_nothing_but_the_last_bits() -> None:
@@ -288,11 +347,3 @@ def test_permuting_the_terminals_of_a_task_changes_nothing_but_the_last_bits() -
     methods = [hfedmtl(data, parameters=cyclic) for data in (federation, other)]
     first, second = (Driver(method).run(Plan(5, 2), 3).models() for method in methods)
     np.testing.assert_allclose(first, second, atol=1e-12)
-
-
-def test_parcels_name_their_senders() -> None:
-    method = hfedmtl(random_federation(3))
-    driver = Driver(method)
-    driver.iterate(1, Plan(1, 1))
-    assert [parcel.sender for parcel in driver.uploads] == [3, 4, 5]
-    assert method.merge(Node("base_station", 1), []).sender == 1

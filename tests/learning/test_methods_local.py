@@ -9,13 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
+from learning.messages import Plan
 from learning.methods.local import Local, LocalParameters
 from learning.metrics import accuracy, auc, balanced_accuracy, log_loss
-from learning.parcels import Effort, Plan
 from learning.primal_dual.losses import LOSSES, make_loss
-from netsim.port import CLOUD, Node, Observation
+from netsim.port import CLOUD, Cohort, Observation
 from tests.learning.driving import (
     UNRELIABLE,
+    cohort_of,
     federation_of,
     random_federation,
     scenario_of,
@@ -32,13 +33,20 @@ def local(federation: Federation, loss: str = "logistic", **parameters: Any) -> 
     return Local(setting_of(federation, loss), LocalParameters(**parameters))
 
 
+def alone(federation: Federation, terminal: int) -> Cohort:
+    """Return a terminal on its own."""
+    return Cohort(federation.terminal_task[[terminal]], np.array([0, 1]), np.array([terminal]))
+
+
+def chunk(method: Local, cohort: Cohort, plan: Plan) -> None:
+    """Let a cohort do a chunk."""
+    method.merge(cohort, method.train(cohort, plan), np.full(len(cohort.terminals), True))
+
+
 def work(method: Local, chunks: int, plan: Plan) -> Array:
     """Let every terminal do some chunks and return the (M, P) models."""
     for _ in range(chunks):
-        for j in range(method.setting.terminals):
-            node = Node("terminal", j)
-            update, _ = method.train(j, method.broadcast(node, ()), plan)
-            method.merge(node, [update])
+        chunk(method, cohort_of(method.setting.federation, range(method.setting.tasks)), plan)
     return weights_of(method)
 
 
@@ -66,13 +74,31 @@ def test_permuting_the_terminals_permutes_the_models() -> None:
 
 def test_a_terminals_model_does_not_depend_on_what_the_others_do() -> None:
     federation = random_federation(3)
-    alone, together = local(federation), local(federation)
-    node, plan = Node("terminal", 4), Plan(6, 3)
+    lone, together = local(federation), local(federation)
     for _ in range(3):
-        alone.merge(node, [alone.train(4, alone.broadcast(node, ()), plan)[0]])
-    found = work(together, 3, plan)
-    np.testing.assert_array_equal(weights_of(alone)[4], found[4])
-    np.testing.assert_array_equal(weights_of(alone)[5], np.zeros(4))
+        chunk(lone, alone(federation, 4), Plan(6, 3))
+    found = work(together, 3, Plan(6, 3))
+    np.testing.assert_array_equal(weights_of(lone)[4], found[4])
+    np.testing.assert_array_equal(weights_of(lone)[5], np.zeros(4))
+
+
+def test_terminals_one_by_one_at_their_own_pace_reach_the_models_of_all_together_to_the_last_bit() -> None:
+    federation = random_federation(3)
+    apart, together = local(federation, decay=0.3), local(federation, decay=0.3)
+    for j in np.random.default_rng(0).permutation(np.repeat(np.arange(9), 4)):
+        chunk(apart, alone(federation, int(j)), Plan(6, 4))
+    np.testing.assert_array_equal(weights_of(apart), work(together, 4, Plan(6, 4)))
+
+
+def test_a_chunk_that_was_cut_short_leaves_its_terminals_model_as_it_was() -> None:
+    federation = random_federation(3)
+    method, plan, everybody = local(federation), Plan(6, 3), cohort_of(federation, [0, 1, 2])
+    before = work(method, 1, plan)
+    finished = np.arange(9) % 3 != 1
+    method.merge(everybody, method.train(everybody, plan), finished)
+    after = weights_of(method)
+    np.testing.assert_array_equal(after[~finished], before[~finished])
+    assert np.all(np.any(after[finished] != before[finished], axis=1))
 
 
 def test_the_plan_is_the_number_of_chunks() -> None:
@@ -84,11 +110,10 @@ def test_the_plan_is_the_number_of_chunks() -> None:
 def test_nothing_is_sent_and_every_visit_of_a_row_is_counted() -> None:
     federation = random_federation(3)
     method = local(federation, batch_size=3)
-    node = Node("terminal", 0)
-    down = method.broadcast(node, ())
-    up, effort = method.train(0, down, Plan(1, 1))
-    assert down.bits == up.bits == method.merge(node, [up]).bits == 0.0
-    assert effort == Effort(min(3, method.samples(0)), min(3, method.samples(0)))
+    sizes = method.sizes(Plan(1, 1))
+    assert sizes.cloud_bits == sizes.broadcast_bits == sizes.update_bits == sizes.aggregate_bits == 0.0
+    assert sizes.samples.tolist() == np.minimum(3, np.diff(federation.terminal_offsets)).tolist()
+    assert not sizes.fixed_samples.any()
 
 
 def test_a_tasks_scores_are_the_mean_over_its_terminals() -> None:

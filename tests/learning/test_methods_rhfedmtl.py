@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import log
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from learning.control.closed_form import ClosedFormControl
 from learning.data.federate import Federation
-from learning.deferred import Pending
-from learning.methods.hfedmtl import FixedDualParameters, HFedMTL, LocalUpdate, measured_contraction
+from learning.messages import Plan
+from learning.methods.hfedmtl import FixedDualParameters, HFedMTL, measured_contraction
 from learning.methods.rhfedmtl import PlannedDualParameters, RHFedMTL
-from learning.parcels import Effort, Plan
+from learning.primal_dual.jobs import AscentUpdates
 from netsim.port import Observation, Price
 from netsim.simulation import Result
 from scenarios.errors import ScenarioError
@@ -43,6 +45,13 @@ def planned(method: RHFedMTL, cloud_round: int) -> Plan:
     return plan
 
 
+def contraction(driver: Driver, H: int) -> float:
+    """Return what all updates of a driver that arrived tell."""
+    driver.method.settle()
+    before, after = sum(work.update.value.gap[work.arrived].sum(axis=0) for work in driver.works)
+    return log(before / after) / H
+
+
 def test_the_first_plan_assumes_one_samples_share_a_step() -> None:
     federation = random_federation(3)
     n = len(federation.y) / 9
@@ -56,13 +65,22 @@ def test_the_next_plan_uses_the_contraction_that_the_terminals_measured() -> Non
     driver = Driver(method)
     plan = planned(method, 0)
     driver.cloud_round(plan)
-    method.settle()
-    updates = [parcel.content[0].value for parcel in driver.uploads]
-    before, after = sum(u.gap_before for u in updates), sum(u.gap_after for u in updates)
-    q = log(before / after) / plan.local_iterations
+    q = contraction(driver, plan.local_iterations)
     found = planned(method, 1)
     assert found == ClosedFormControl(10, 1.0).plan(observed(1), q)
     assert found.local_iterations != plan.local_iterations
+
+
+def test_what_did_not_arrive_was_not_measured() -> None:
+    method = rhfedmtl(random_federation(3))
+    driver = Driver(method, lambda terminal, number: terminal % 2 == 0)
+    plan = planned(method, 0)
+    driver.cloud_round(plan)
+    q = contraction(driver, plan.local_iterations)
+    everything = [replace(work, arrived=np.full(len(work.arrived), True)) for work in driver.works]
+    assert contraction(Driver(method, works=everything), plan.local_iterations) != pytest.approx(q, rel=1e-3)
+    planned(method, 1)
+    assert method._contraction == pytest.approx(q, rel=1e-12)
 
 
 def test_gaps_are_measured_in_rounds_1_2_4_8_and_remembered_in_between() -> None:
@@ -72,22 +90,23 @@ def test_gaps_are_measured_in_rounds_1_2_4_8_and_remembered_in_between() -> None
     for t in range(9):
         plan = planned(method, t)
         assert plan == ClosedFormControl(10, first).plan(observed(t), q)
-        driver.uploads.clear()
+        driver.works.clear()
         driver.cloud_round(plan)
         measured = t + 1 in (1, 2, 4, 8)
-        assert {parcel.bits for parcel in driver.uploads} == {(4 + 2 * measured) * 32 + 100.0}
+        assert method.sizes(plan).update_bits == (4 + 2 * measured) * 32 + 100.0
         if measured:
+            q = contraction(driver, plan.local_iterations)
+        else:
             method.settle()
-            updates = [parcel.content[0].value for parcel in driver.uploads]
-            before, after = sum(u.gap_before for u in updates), sum(u.gap_after for u in updates)
-            q = log(before / after) / plan.local_iterations
+            assert all(np.isnan(work.update.value.gap).all() for work in driver.works)
 
 
 def test_a_round_in_which_no_gap_shrank_teaches_nothing() -> None:
     usual, idle = rhfedmtl(random_federation(3)), rhfedmtl(random_federation(3))
-    for method, steps in ((usual, {}), (idle, dict.fromkeys(range(9), 0))):
-        for t in range(2):
-            Driver(method, steps=steps if t == 1 else {}).cloud_round(planned(method, t))
+    for t in range(2):
+        Driver(usual).cloud_round(planned(usual, t))
+        plan = planned(idle, t)
+        Driver(idle).cloud_round(replace(plan, local_iterations=0) if t == 1 else plan)
     assert planned(idle, 2) == planned(rhfedmtl_with_one_round(), 2) != planned(usual, 2)
 
 
@@ -104,15 +123,14 @@ def test_only_measuring_terminals_pass_over_their_rows_and_send_two_numbers_more
 ) -> None:
     federation = random_federation(3)
     method = rhfedmtl(federation, controller)
-    driver = Driver(method)
     planned(method, 0)
-    driver.cloud_round(Plan(5, 2))
+    sizes = method.sizes(Plan(5, 2))
     extra = 2 if controller == "closed_form" else 0
-    assert {parcel.bits for parcel in driver.uploads} == {(4 + extra) * 32 + 100.0}
-    assert {parcel.bits for parcel in driver.downloads} == {4 * 32 + 100.0}
-    sizes = np.diff(federation.terminal_offsets)
-    order = [j for site in range(3) for _ in range(2) for j in range(3 * site, 3 * site + 3)]
-    assert driver.efforts == [Effort(5, 5 + extra * sizes[j], extra * sizes[j]) for j in order]
+    assert sizes.update_bits == (4 + extra) * 32 + 100.0
+    assert sizes.cloud_bits == sizes.broadcast_bits == sizes.aggregate_bits == 4 * 32 + 100.0
+    passes = extra * np.diff(federation.terminal_offsets)
+    np.testing.assert_array_equal(sizes.fixed_samples, passes)
+    np.testing.assert_array_equal(sizes.samples, 5 + passes)
 
 
 def test_measuring_the_gap_changes_no_model() -> None:
@@ -140,29 +158,34 @@ def test_a_terminal_with_one_sample_is_planned_for() -> None:
 # The measured contraction -------------------------------------------------------------------------------------
 
 
-def readings(*gaps: tuple[float, float], H: int = 4) -> list[tuple[int, Pending]]:
-    """Return settled updates with the given gaps before and after."""
-    updates = []
-    for before, after in gaps:
-        pending = Pending(0)
-        pending.resolve(LocalUpdate(np.zeros(1), before, after, None))
-        updates.append((H, pending))
-    return updates
+def reading(*gaps: tuple[float, float], lost: int | None = None) -> tuple[AscentUpdates, NDArray[np.bool_]]:
+    """Return updates with the given gaps before and after, all but one of which arrived."""
+    T = len(gaps)
+    table = np.array(gaps, np.float64).reshape(T, 2)
+    updates = AscentUpdates(np.arange(T), np.zeros((T, 1)), table, np.empty(0), np.zeros(T + 1, np.int64))
+    return updates, np.arange(T) != (T if lost is None else lost)
 
 
 def test_the_contraction_is_that_of_all_gaps_together() -> None:
-    shrunk = np.exp(-2.0)
-    assert measured_contraction(readings((10.0, 10.0 * shrunk))) == pytest.approx(0.5)
-    assert measured_contraction(readings((10.0, 2.0), (5.0, 0.0), (1.0, 2.0), H=2)) == pytest.approx(np.log(4.0) / 2)
+    assert measured_contraction(4, [reading((10.0, 10.0 * np.exp(-2.0)))]) == pytest.approx(0.5)
+    several = [(10.0, 2.0), (5.0, 0.0), (1.0, 2.0)]
+    for updates in ([reading(*several)], [reading(*several[:2]), reading(*several[2:])]):
+        assert measured_contraction(2, updates) == pytest.approx(np.log(4.0) / 2)
+
+
+def test_a_gap_that_did_not_arrive_does_not_count() -> None:
+    assert measured_contraction(1, [reading((8.0, 2.0), (7.0, 9.0), lost=1)]) == pytest.approx(np.log(4.0))
+    assert measured_contraction(1, [reading((8.0, 2.0), lost=0)]) is None
 
 
 @pytest.mark.parametrize("gaps", [[], [(1.0, 1.0)], [(1.0, 2.0)], [(0.0, 0.0)], [(np.nan, 1.0)]])
 def test_without_a_shrinking_gap_there_is_no_contraction(gaps: list[tuple[float, float]]) -> None:
-    assert measured_contraction(readings(*gaps)) is None
+    assert measured_contraction(4, [reading(*gaps)]) is None
+    assert measured_contraction(4, [reading(gap) for gap in gaps]) is None
 
 
 def test_an_exact_solution_has_a_finite_contraction() -> None:
-    assert measured_contraction(readings((1.0, 0.0), H=1)) == pytest.approx(12 * np.log(10.0))
+    assert measured_contraction(1, [reading((1.0, 0.0))]) == pytest.approx(12 * np.log(10.0))
 
 
 @pytest.mark.parametrize("H", [1, 3, 7])
@@ -172,11 +195,10 @@ def test_on_orthogonal_rows_every_step_removes_one_samples_share(H: int) -> None
     parameters = PlannedDualParameters(controller="closed_form")
     method = RHFedMTL(setting_of(federation, "smoothed_hinge"), parameters)
     method.measures_gap = True
-    driver = Driver(method)
-    driver.iterate(0, Plan(H, 1))
+    work = Driver(method).iterate([0], Plan(H, 1))
     method.settle()
-    updates = [(H, parcel.content[0]) for parcel in driver.uploads]
-    assert measured_contraction(updates) == pytest.approx(-np.log(1.0 - H / n) / H, rel=1e-12)
+    found = measured_contraction(H, [(work.update.value, work.arrived)])
+    assert found == pytest.approx(-np.log(1.0 - H / n) / H, rel=1e-12)
 
 
 # Whole runs ---------------------------------------------------------------------------------------------------

@@ -19,8 +19,10 @@ from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.certificate import Certificate, joint_certificate, task_certificate
 from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.jobs import AscentJobs, Sampling
+from learning.primal_dual.kernel_solver import KernelSolver
 from learning.primal_dual.losses import LOSSES, make_loss
-from learning.primal_dual.solver import KernelSolver, LocalSolver, TorchSolver
+from learning.primal_dual.solver import LocalSolver
+from learning.primal_dual.torch_solver import TorchSolver
 from scenarios.streams import Streams
 
 Array = NDArray[Any]
@@ -69,7 +71,7 @@ class Federation:
             self.sampling,
         )
         updates = self.solver.ascend(jobs)
-        self.solver.commit(who, updates.candidates(), self.aggregation.gamma)
+        self.solver.commit(updates, np.full(len(who), True), np.full(len(who), self.aggregation.gamma))
         np.add.at(self.W, task, self.aggregation.gamma / lam_n[:, None] * updates.du)
         self.rounds += 1
         return updates.gap

@@ -16,8 +16,8 @@ from scipy.io import loadmat
 from learning.primal_dual.certificate import Certificate, task_certificate
 from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.jobs import AscentJobs, Sampling
+from learning.primal_dual.kernel_solver import KernelSolver
 from learning.primal_dual.losses import make_loss
-from learning.primal_dual.solver import KernelSolver
 
 Array = NDArray[Any]
 SMALL_MAT = Path(__file__).parents[3] / "shared" / "data" / "landmine" / "small.mat"
@@ -43,7 +43,7 @@ def certificates(solver: KernelSolver, sigma_prime: float, r: Array, steps: int,
         w = np.tile(COUPLING.primal_map(solver.dual_image(EVERYONE).sum(axis=0) / 260, r), (5, 1))
         factor, round_ = np.full(5, sigma_prime), np.full(5, k)
         jobs = AscentJobs(EVERYONE, w, np.full(5, steps), factor, lam_n, round_, (0, 0), Sampling.CYCLIC)
-        solver.commit(EVERYONE, solver.ascend(jobs).candidates(), 1.0)
+        solver.commit(solver.ascend(jobs), np.full(5, True), np.ones(5))
         u = solver.dual_image(EVERYONE).sum(axis=0) / 260
         sums = solver.sums(EVERYONE, np.tile(COUPLING.primal_map(u, r), (5, 1)))
         found.append(task_certificate(COUPLING, u, r, sums, 260))

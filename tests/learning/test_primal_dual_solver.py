@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from learning.primal_dual import torch_solver
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, SgdJobs
+from learning.primal_dual.kernel_solver import KernelSolver
 from learning.primal_dual.losses import LOSSES, make_loss
-from learning.primal_dual.solver import KernelSolver, TorchSolver, make_solver
+from learning.primal_dual.solver import make_solver
+from learning.primal_dual.torch_solver import TorchSolver
 from scenarios.streams import philox
 
 Array = NDArray[Any]
@@ -39,6 +45,12 @@ def ascend(solver: Any, terminals: list[int], steps: int = 6) -> AscentUpdates:
         )
     )
     return updates
+
+
+def duals_of(updates: AscentUpdates, job: int) -> list[float]:
+    """Return the duals that one job proposes."""
+    found: list[float] = updates.alpha[updates.offsets[job] : updates.offsets[job + 1]].tolist()
+    return found
 
 
 def sgd_jobs(terminals: list[int], steps: int, batch: int, **weights: float) -> SgdJobs:
@@ -71,7 +83,7 @@ def test_one_dual_step_gives_the_known_dual_and_local_model(kind: Any, name: str
     updates = solver.ascend(
         AscentJobs(zero, np.zeros((1, 2)), zero + 1, 2 * one, lam_n * one, zero, (0, 0), Sampling.CYCLIC)
     )
-    assert updates.candidate(0).tolist() == pytest.approx([expected, 0, 0], abs=1e-11)
+    assert duals_of(updates, 0) == pytest.approx([expected, 0, 0], abs=1e-11)
     if name == "hinge":
         assert (2 / lam_n * updates.du[0]).tolist() == pytest.approx([-0.492643334769, -0.585454927933], abs=1e-11)
 
@@ -81,20 +93,37 @@ def test_an_ascent_changes_no_dual_and_a_dropped_update_leaves_no_trace(kind: An
     solver = kind(*data(), OFFSETS, make_loss("logistic"))
     updates = ascend(solver, [0, 2, 3])
     np.testing.assert_array_equal(solver.duals(), np.full(12, 0.5))
-    solver.commit([0, 3], [updates.candidate(0), updates.candidate(2)], 1.0)
+    solver.commit(updates, np.array([True, False, True]), np.ones(3))
     found = solver.duals()
-    np.testing.assert_array_equal(found[:4], updates.candidate(0))
-    np.testing.assert_array_equal(found[9:], updates.candidate(2))
+    np.testing.assert_array_equal(found[:4], duals_of(updates, 0))
+    np.testing.assert_array_equal(found[9:], duals_of(updates, 2))
     np.testing.assert_array_equal(found[4:9], 0.5)
 
 
 @pytest.mark.parametrize("kind", SOLVERS)
 def test_a_commit_with_gamma_moves_duals_that_share_of_the_way(kind: Any) -> None:
     solver = kind(*data(), OFFSETS, make_loss("logistic"))
-    updates = ascend(solver, [2])
-    candidate = np.asarray(updates.candidate(0).tolist())
-    solver.commit([2], updates.candidates(), 0.25)
+    updates = ascend(solver, [2, 3])
+    solver.commit(updates, np.array([True, True]), np.array([0.25, 1.0]))
+    candidate = np.array(duals_of(updates, 0))
     np.testing.assert_allclose(solver.duals()[4:9], 0.5 + 0.25 * (candidate - 0.5), atol=1e-15)
+    np.testing.assert_array_equal(solver.duals()[9:], duals_of(updates, 1))
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_single_precision_stays_single_through_a_commit_and_sums_are_double(kind: Any, name: str) -> None:
+    double, single = (kind(*data(name), OFFSETS, make_loss(name), dtype) for dtype in (np.float64, np.float32))
+    for solver in (double, single):
+        solver.commit(ascend(solver, [0, 2, 3]), np.full(3, True), np.array([1.0, 0.5, 0.7]))
+    found, expected = (
+        [solver.sums([0, 2, 3], np.ones((3, 3))), solver.dual_image([0, 2, 3])] for solver in (single, double)
+    )
+    assert single.duals().dtype == np.float32
+    assert {part.dtype for part in found} == {np.dtype(np.float64)}
+    for a, b in zip([single.duals(), *found], [double.duals(), *expected], strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+        assert not np.array_equal(a, b)
 
 
 @pytest.mark.parametrize("kind", SOLVERS)
@@ -103,7 +132,7 @@ def test_the_uploaded_du_is_the_change_of_the_dual_image(kind: Any, name: str) -
     solver = kind(*data(name), OFFSETS, make_loss(name))
     before = solver.dual_image([0, 1, 2, 3])
     updates = ascend(solver, [0, 1, 2, 3])
-    solver.commit([0, 1, 2, 3], updates.candidates(), 1.0)
+    solver.commit(updates, np.full(4, True), np.ones(4))
     np.testing.assert_allclose(solver.dual_image([0, 1, 2, 3]) - before, updates.du, atol=1e-13)
 
 
@@ -114,7 +143,8 @@ def test_a_terminal_without_time_or_without_rows_uploads_zero(kind: Any) -> None
     empty = ascend(solver, [1])
     assert not empty.du.any()
     assert not empty.gap.any()
-    assert len(empty.candidate(0)) == 0
+    assert len(empty.alpha) == 0
+    solver.commit(empty, np.array([True]), np.ones(1))
     np.testing.assert_array_equal(solver.sums([1], np.ones((1, 3))), 0.0)
 
 
@@ -180,10 +210,13 @@ def test_sgd_leaves_terminals_without_rows_and_jobs_without_steps_alone(kind: An
 def test_bad_terminals_models_and_commits_are_refused(kind: Any) -> None:
     solver = kind(*data(), OFFSETS, make_loss("hinge"))
     updates = ascend(solver, [0, 2])
-    with pytest.raises(ValueError, match="one for each, once"):
-        solver.commit([0, 0], updates.candidates(), 1.0)
-    with pytest.raises(ValueError, match="one for each, once"):
-        solver.commit([0], updates.candidates(), 1.0)
+    with pytest.raises(ValueError, match="at most one of each"):
+        solver.commit(ascend(solver, [2, 2]), np.full(2, True), np.ones(2))
+    with pytest.raises(ValueError, match="a dual for every row"):
+        solver.commit(replace(updates, terminals=np.array([2, 0])), np.full(2, True), np.ones(2))
+    for arrived, gamma in ((np.array([True]), np.ones(2)), (np.full(2, True), np.ones(1)), (np.ones(2), np.ones(2))):
+        with pytest.raises(ValueError, match="one of each for 2 jobs"):
+            solver.commit(updates, arrived, gamma)
     for terminal in (-1, 4):
         with pytest.raises(ValueError, match="from 0 to 3"):
             solver.sums([terminal], np.zeros((1, 3)))
@@ -227,6 +260,20 @@ def test_the_processor_gets_compiled_kernels_and_any_other_device_tensors() -> N
     assert isinstance(make_solver("meta", *arguments), TorchSolver)
 
 
+def test_a_graphics_card_gets_compiled_kernels_if_triton_imports_and_tensors_if_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compiled: Any = ModuleType("learning.primal_dual.triton_solver")
+    compiled.TritonSolver = lambda *arguments: ("triton", arguments[5])
+    monkeypatch.setitem(sys.modules, compiled.__name__, compiled)
+    monkeypatch.setattr(torch_solver, "TorchSolver", lambda *arguments: ("tensors", arguments[5]))
+    arguments: Any = (*data(), OFFSETS, make_loss("hinge"))
+    for installed, expected in ((ModuleType("triton"), "triton"), (None, "tensors")):
+        monkeypatch.setitem(sys.modules, "triton", installed)
+        found: Any = make_solver("cuda", *arguments)
+        assert found == (expected, "cuda")
+
+
 @pytest.mark.cuda
 def test_a_graphics_card_computes_the_same_updates() -> None:
     import torch
@@ -238,8 +285,8 @@ def test_a_graphics_card_computes_the_same_updates() -> None:
     a, b = ascend(host, [0, 1, 2, 3]), ascend(card, [0, 1, 2, 3])
     np.testing.assert_allclose(a.du, b.du, atol=1e-12)
     np.testing.assert_allclose(a.gap, b.gap, atol=1e-12)
-    card.commit([0, 3], [b.candidate(0), b.candidate(3)], 0.5)
-    host.commit([0, 3], [a.candidate(0), a.candidate(3)], 0.5)
+    for solver, updates in ((host, a), (card, b)):
+        solver.commit(updates, np.array([True, False, False, True]), np.array([0.5, 1.0, 1.0, 1.0]))
     np.testing.assert_allclose(host.duals(), card.duals(), atol=1e-12)
     jobs = sgd_jobs([0, 2, 3], 9, 2, proximal=0.5)
     np.testing.assert_allclose(host.sgd(jobs), card.sgd(jobs), atol=1e-12)

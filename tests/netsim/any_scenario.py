@@ -40,22 +40,24 @@ def terminals(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, **fixed: Any) -> World:
-    """Return a fresh world that lasts a few simulated seconds."""
+def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, **fixed: Any) -> World:
+    """Return a fresh world that lasts a few simulated seconds; without a low ceiling no two links are equally fast."""
     settings: dict[str, Any] = {
         "budget": {"time_s": draw(st.floats(0.1, 3.0))},
         "terminals": draw(terminals()),
         "collection": {
+            "scheduled_fraction": draw(st.sampled_from([1.0, 1.0, 0.4])),
             "policy": draw(st.sampled_from(["all", "first_k", "deadline"])),
             "k_fraction": draw(st.sampled_from([0.3, 0.75])),
             "deadline_s": draw(st.floats(0.01, 0.3)),
         },
         "base_stations": {"static_power": draw(st.sampled_from(["none", "airtime", "always"]))},
         "network": {
+            "link": {"max_bit_s_hz": max_bit_s_hz},
             "uplink": {
                 "share": draw(st.sampled_from(["tdma", "ofdma"])),
                 "min_slice_hz": draw(st.sampled_from([180e3, 450e3])),
-            }
+            },
         },
     }
     sites, per_site = draw(st.integers(1, 3)), draw(st.integers(1, 4))

@@ -5,29 +5,27 @@ It obeys the port like any other method, so what the network does to parcels can
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from netsim.port import Node, Observation
-from netsim.port import Parcel as AnyParcel
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.port import BoolArray, Cohort, IntArray, Node, Observation
 from netsim.port import Plan as AnyPlan
 
-
-@dataclass(frozen=True)
-class Parcel:
-    """A number of pieces of work, and the size it travels with."""
-
-    count: int
-    bits: float
+_MANY = 100_000  # more terminals than any test has
 
 
-@dataclass(frozen=True)
-class Effort:
-    """What one piece of work costs."""
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """Loads of one cloud round."""
 
-    iterations: int
-    samples: float
-    fixed_samples: float = 0.0
+    cloud_bits: float
+    broadcast_bits: float
+    update_bits: float
+    aggregate_bits: float
+    samples: NDArray[np.float64]
+    fixed_samples: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -51,11 +49,12 @@ class Counting:
     """Counts pieces of local work: one a terminal and base-station iteration, summed up on the way to the cloud.
 
     Args:
-        bits_down, bits_up: size of a broadcast and of an update.
+        bits_down, bits_up: size of everything that goes down and up.
         samples: rows visited per local iteration.
         fixed_samples: rows visited besides.
         local_iterations, bs_iterations: H and K of every cloud round.
         cloud_rounds: rounds planned, None without end.
+        spread: terminal j visits (1 + (spread j mod 1)) times as many rows.
         protocol: see the port.
     """
 
@@ -66,6 +65,7 @@ class Counting:
     local_iterations: int = 2
     bs_iterations: int = 2
     cloud_rounds: int | None = None
+    spread: float = 0.0
     protocol: str = "hierarchical"
     observations: list[Observation] = field(default_factory=list)
     total: int = 0
@@ -78,28 +78,33 @@ class Counting:
             return None
         return Plan(self.local_iterations, self.bs_iterations)
 
-    def broadcast(self, node: Node, audience: Sequence[int]) -> Parcel:
-        """Send an empty count down."""
-        return Parcel(0, self.bits_down)
+    def sizes(self, plan: AnyPlan) -> Sizes:
+        """The same everywhere, except that the terminals' rows may be spread."""
+        fixed = np.full(_MANY, self.fixed_samples)
+        samples = self.samples * (1.0 + (self.spread * np.arange(_MANY)) % 1.0) * plan.local_iterations + fixed
+        down, up = self.bits_down, self.bits_up
+        return Sizes(down, down, up, up, samples, fixed)
 
-    def adopt(self, node: Node, parcel: AnyParcel) -> None:
-        """Begin a cloud round with nothing counted."""
-        self._site_counts[node.index] = 0
+    def adopt(self, sites: IntArray) -> None:
+        """Start to count anew."""
+        for site in sites.tolist():
+            self._site_counts[site] = 0
 
-    def train(self, terminal: int, parcel: AnyParcel, plan: AnyPlan) -> tuple[Parcel, Effort]:
-        """Add one."""
-        visits = self.samples * plan.local_iterations + self.fixed_samples
-        effort = Effort(plan.local_iterations, visits, self.fixed_samples)
-        return Parcel(_count(parcel) + 1, self.bits_up), effort
+    def train(self, cohort: Cohort, plan: AnyPlan) -> IntArray:
+        """One piece of work for every terminal."""
+        return np.ones(len(cohort.terminals), np.int64)
 
-    def merge(self, node: Node, parcels: Sequence[AnyParcel]) -> Parcel:
-        """Add up."""
-        arrived = sum(_count(parcel) for parcel in parcels)
-        if node.tier == "base_station":
-            self._site_counts[node.index] += arrived
-            return Parcel(self._site_counts[node.index], self.bits_up)
-        self.total += arrived
-        return Parcel(self.total, self.bits_down)
+    def merge(self, cohort: Cohort, work: IntArray, arrived: BoolArray) -> None:
+        """Add up, at once in the whole system if nothing is ever sent there."""
+        if self.protocol == "isolated":
+            self.total += int(work[arrived].sum())
+            return
+        for site, first, last in zip(cohort.sites.tolist(), cohort.offsets, cohort.offsets[1:], strict=False):
+            self._site_counts[site] += int(work[first:last][arrived[first:last]].sum())
+
+    def combine(self) -> None:
+        """Add up at the cloud."""
+        self.total += sum(self._site_counts.values())
 
     def evaluate(self, node: Node) -> Metrics:
         """Report the cloud's total."""
@@ -107,8 +112,3 @@ class Counting:
 
     def settle(self) -> None:
         """Nothing is ever pending."""
-
-
-def _count(parcel: AnyParcel) -> int:
-    assert isinstance(parcel, Parcel)  # the network hands back what it was given
-    return parcel.count

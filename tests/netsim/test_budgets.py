@@ -147,7 +147,7 @@ def test_nothing_changes_any_more_after_the_end() -> None:
 
 def test_a_plan_that_is_complete_ends_the_run_at_its_last_aggregation() -> None:
     where = world(scenario(budget={"time_s": 1e3}))
-    result = run(where, Counting(cloud_rounds=3, bs_iterations=2))
+    result = run(where, Counting(samples=1.0, fixed_samples=7.0, cloud_rounds=3, bs_iterations=2))
     assert result.ended_by == "plan complete"
     assert [row["event"] for row in result.rounds].count("cloud") == 3
     assert result.rounds[-2]["event"] == "cloud" and result.rounds[-2]["time_s"] == result.totals["time_s"]
@@ -169,7 +169,7 @@ def test_terminals_out_of_coverage_are_no_terminals() -> None:
     where = world(scenario(budget={"time_s": 1e3}, terminals=device(tx_power_dbm=-90.0)))
     result = run(where)
     assert result.ended_by == "no terminal left at bs-00"
-    assert result.participation == []
+    assert len(result.participation) == 0
 
 
 def test_the_method_is_told_what_is_left_and_what_things_cost() -> None:

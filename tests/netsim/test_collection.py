@@ -10,7 +10,6 @@ from simpy import Environment, Event
 
 from netsim.collection import Gathering
 from scenarios.schema import Collection
-from tests.netsim.counting import Parcel
 
 FATES = st.lists(st.tuples(st.integers(1, 1000), st.booleans()), min_size=1, max_size=10, unique_by=lambda f: f[0])
 """Per terminal, all at different instants: when it arrives, or when it is lost."""
@@ -26,7 +25,7 @@ def gather(policy: Collection, fates: list[tuple[int, bool]]) -> tuple[float, se
     def terminal(i: int, at_s: int, arrives: bool) -> Generator[Event, object, None]:
         yield env.timeout(at_s)
         if arrives:
-            gathering.arrive(i, Parcel(1, 8.0))
+            gathering.arrive(i)
         else:
             gathering.lose(i)
 
@@ -81,8 +80,8 @@ def test_a_share_of_the_terminals_is_rounded_up_but_not_by_rounding_errors(
 def test_updates_are_kept_by_terminal_and_late_ones_are_not_kept() -> None:
     env = Environment()
     gathering = Gathering(env, Collection(policy="first_k", k_fraction=0.5), [4, 9])
-    gathering.arrive(9, Parcel(7, 8.0))
+    gathering.arrive(9)
     assert not gathering.open
-    gathering.arrive(4, Parcel(5, 8.0))
-    assert gathering.arrived == {9: Parcel(7, 8.0)}
+    gathering.arrive(4)
+    assert gathering.arrived == {9}
     assert list(gathering.waiting) == [4]

@@ -8,7 +8,7 @@ import pytest
 from netsim.availability import Presence
 from scenarios.streams import Streams
 from tests.netsim.counting import Counting
-from tests.netsim.worlds import device, run, scenario, world
+from tests.netsim.worlds import change, device, run, scenario, world
 
 STEADY = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": {"kind": "none"}}
 
@@ -85,7 +85,7 @@ def test_the_run_ends_when_every_battery_is_empty_and_says_so() -> None:
 
 def test_one_terminal_may_outlive_the_others() -> None:
     where = world(scenario(budget={"time_s": 1e3}, terminals=STEADY), 1, 2)
-    where.devices[0] = where.devices[0].model_copy(update={"battery_j": 0.05})
+    change(where, 0, battery_j=0.05)
     result = run(where, alone())
     assert result.ended_by == "plan complete"
     assert result.terminals[0]["merged"] < 10 == result.terminals[1]["merged"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from netsim.world import World
 from tests.netsim.any_scenario import methods, worlds
 from tests.netsim.counting import Counting
-from tests.netsim.worlds import device, run, scenario, world
+from tests.netsim.worlds import change, device, run, scenario, world
 
 
 @settings(max_examples=30, deadline=None)
@@ -28,7 +28,7 @@ def test_prices_times_the_plan_give_what_the_round_before_used(where: World, met
 def test_a_local_iteration_costs_the_time_of_the_slowest_and_the_energy_of_all() -> None:
     terminals = device(cpu_hz=1e9, cycles_per_sample=1e6, switched_capacitance=1e-28) | {"slowdown": {"kind": "none"}}
     where = world(scenario(terminals=terminals), 2, 3)
-    where.devices[4] = where.devices[4].model_copy(update={"cpu_hz": 0.5e9})
+    change(where, 4, cpu_hz=0.5e9)
     method = Counting(samples=50.0, local_iterations=4, cloud_rounds=2)
     run(where, method)
     price = method.observations[1].prices

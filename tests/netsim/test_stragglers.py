@@ -11,7 +11,7 @@ from netsim.world import World
 from scenarios.streams import Streams
 from tests.netsim.counting import Counting
 from tests.netsim.sharing import listen
-from tests.netsim.worlds import device, run, scenario, world
+from tests.netsim.worlds import change, device, run, scenario, world
 
 CLOSE = 1e-9
 COMPUTE_S = 0.1  # of Counting's default effort on the device below
@@ -32,11 +32,6 @@ def cell(collection: Row | None = None, seed: int = 0, terminals: Row | None = N
         },  # no ceiling: nobody is equally fast
     )
     return world(settings, 1, 4, seed)
-
-
-def change(where: World, terminal: int, **fields: float) -> None:
-    """Give one terminal a hardware of its own."""
-    where.devices[terminal] = where.devices[terminal].model_copy(update=fields)
 
 
 def iteration(result: Result, number: int) -> tuple[float, dict[int, Row]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from netsim.simulation import Result, simulate
-from netsim.world import World, build_world
+from netsim.world import Ground, World, build_world
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
 from tests.netsim.counting import Counting
@@ -51,6 +51,12 @@ def world(settings: Scenario, sites: int = 2, per_site: int = 3, seed: int = 0) 
     """Return a fresh world with ``per_site`` terminals at each of ``sites`` base stations."""
     serving = [site for site in range(sites) for _ in range(per_site)]
     return build_world(settings, serving, sites, Streams(seed))
+
+
+def change(where: Ground, terminal: int, **fields: float) -> None:
+    """Give one terminal a hardware of its own."""
+    where.devices.classes.append(where.devices[terminal].model_copy(update=fields))
+    where.devices.kind[terminal] = len(where.devices.classes) - 1
 
 
 def run(where: World, method: Counting | None = None) -> Result:

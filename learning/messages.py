@@ -1,0 +1,66 @@
+"""What a method tells the network: a plan for a cloud round, and what it will make everybody send and compute."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One cloud round: K base-station iterations of H local iterations each."""
+
+    local_iterations: int
+    bs_iterations: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """Loads of one cloud round; none depends on a result.
+
+    Attributes:
+        cloud_bits: what the cloud sends to each base station.
+        broadcast_bits: what a base station sends to its terminals in every iteration.
+        update_bits: what a terminal sends back.
+        aggregate_bits: what a base station sends to the cloud.
+        samples: (terminals,) visits of a training row per update, certificates included; time and energy follow.
+        fixed_samples: (terminals,) those of them that do not grow with H; C_dev is charged for the rest.
+    """
+
+    cloud_bits: float
+    broadcast_bits: float
+    update_bits: float
+    aggregate_bits: float
+    samples: NDArray[np.float64]
+    fixed_samples: NDArray[np.float64]
+
+
+class Cohort(Protocol):
+    """Terminals that were sent a model together, grouped by base station."""
+
+    @property
+    def sites(self) -> IntArray:
+        """(S,) base stations; base station b serves task b."""
+
+    @property
+    def offsets(self) -> IntArray:
+        """(S + 1,) ranges of ``terminals``, one per site."""
+
+    @property
+    def terminals(self) -> IntArray:
+        """(n,) indices, site after site and ascending within a site."""
+
+
+def counts(cohort: Cohort) -> IntArray:
+    """Return (S,) how many terminals each site sent its model to."""
+    return np.diff(cohort.offsets)
+
+
+def owners(cohort: Cohort) -> IntArray:
+    """Return (n,) the site of each of the cohort's terminals."""
+    return np.repeat(cohort.sites, counts(cohort))

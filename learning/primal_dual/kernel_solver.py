@@ -1,0 +1,169 @@
+"""Terminals on the CPU: a solver whose work is done by compiled kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from learning.primal_dual import kernels
+from learning.primal_dual.inputs import (
+    arrived_duals,
+    checked_data,
+    checked_models,
+    initial_duals,
+    known_terminals,
+    ranges_of,
+)
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, SgdJobs
+from learning.primal_dual.losses import Loss
+from learning.segments import segment_sums
+
+Array = NDArray[Any]
+_BLOCK = 2**21  # numbers of X that are gathered at a time, 16 MB
+_WORTH_SHARING = 200_000  # multiplications; below, waking a second thread costs more than it saves
+
+
+class KernelSolver:
+    """Terminals on the CPU, computed by compiled kernels.
+
+    A process that has used it must not fork (the threads do not survive): start workers with ``spawn``.
+
+    Args:
+        X: (n, d) rows sorted by terminal; shared with the caller, who must not change them, if of the right type.
+        y: (n,) labels in {-1, +1}, or targets for the squared loss.
+        offsets: (M + 1,) row ranges, from 0 to n.
+        loss: see :func:`~.losses.make_loss`.
+        dtype: of rows, duals and models; sums are float64 always.
+        start: dual a that every row starts from; None takes the loss's own.
+
+    Raises:
+        ValueError: if shapes, offsets, labels or numbers make no sense.
+    """
+
+    def __init__(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        offsets: ArrayLike,
+        loss: Loss,
+        dtype: DTypeLike = np.float64,
+        start: float | None = None,
+    ) -> None:
+        self.loss = loss
+        self.X, self.y, self.offsets = checked_data(X, y, offsets, loss, dtype)
+        self.alpha = initial_duals(self.X, self.y, loss, start)
+        self._norms = np.empty(len(self.X))
+        with _threads(float(self.X.size)):
+            kernels.squared_norms(self.X, self._norms)
+
+    def ascend(self, jobs: AscentJobs) -> AscentUpdates:
+        """See :meth:`~.solver.LocalSolver.ascend`."""
+        terminals, offsets = ranges_of(self.offsets, jobs.terminals)
+        models = self._models(jobs.w, terminals)
+        alpha, du, gap = np.empty(offsets[-1], self.X.dtype), np.empty_like(models), np.empty((len(terminals), 2))
+        steps = np.ascontiguousarray(jobs.steps, np.int64)
+        arguments = (
+            self.loss.code,
+            self.loss.smoothing,
+            self.X,
+            self.y,
+            self._norms,
+            self.alpha,
+            self.offsets,
+            terminals,
+            models,
+            steps,
+            np.ascontiguousarray(jobs.sigma_prime, np.float64),
+            np.ascontiguousarray(jobs.lam_n, np.float64),
+            np.ascontiguousarray(jobs.rounds, np.int64),
+            *jobs.key,
+            int(jobs.sampling),
+            jobs.measures_gap,
+            alpha,
+            offsets,
+            du,
+            gap,
+        )
+        with _threads(2.0 * self.X.shape[1] * (int(steps.sum()) + 2 * len(alpha))):
+            kernels.local_dual_ascent(*arguments)
+        return AscentUpdates(terminals, du, gap, alpha, offsets)
+
+    def commit(self, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike) -> None:
+        """See :meth:`~.solver.LocalSolver.commit`."""
+        rows, places, share = arrived_duals(self.offsets, updates, arrived, gamma)
+        old, candidate = self.alpha[rows], updates.alpha[places]
+        self.alpha[rows] = np.where(share == 1.0, candidate, old + share * (candidate - old))
+
+    def sums(self, terminals: ArrayLike, w: Array) -> Array:
+        """See :meth:`~.solver.LocalSolver.sums`."""
+        who = known_terminals(self.offsets, terminals)
+        out, models = np.empty((len(who), 3)), self._models(w, who)
+        loss, data = (self.loss.code, self.loss.smoothing), (self.X, self.y, self.alpha, self.offsets)
+        with _threads(float(self.X.shape[1] * (self.offsets[who + 1] - self.offsets[who]).sum())):
+            kernels.terminal_sums(*loss, *data, who, models, out)
+        return out
+
+    def dual_image(self, terminals: ArrayLike) -> Array:
+        """See :meth:`~.solver.LocalSolver.dual_image`."""
+        who, offsets = ranges_of(self.offsets, terminals)
+        images, shift = np.zeros((len(who), self.X.shape[1])), self.offsets[who] - offsets[:-1]
+        total, block = int(offsets[-1]), max(1, _BLOCK // max(1, self.X.shape[1]))
+        for start in range(0, total, block):
+            stop = min(start + block, total)
+            first, last = np.searchsorted(offsets, start, "right") - 1, np.searchsorted(offsets, stop)
+            cuts = np.clip(offsets[first : last + 1], start, stop) - start
+            rows = np.arange(start, stop) + np.repeat(shift[first:last], np.diff(cuts))
+            signed = (self.loss.sign(self.y[rows]) * self.alpha[rows]).astype(np.float64)
+            images[first:last] += segment_sums(signed[:, None] * self.X[rows], cuts)
+        return images
+
+    def sgd(self, jobs: SgdJobs) -> Array:
+        """See :meth:`~.solver.LocalSolver.sgd`."""
+        who = known_terminals(self.offsets, jobs.terminals)
+        w, anchor = self._models(jobs.w, who), self._models(jobs.anchor, who)
+        out, steps = np.empty_like(w), np.ascontiguousarray(jobs.steps, np.int64)
+        arguments = (
+            self.loss.code,
+            self.loss.smoothing,
+            self.X,
+            self.y,
+            self.offsets,
+            who,
+            w,
+            anchor,
+            steps,
+            jobs.batch,
+            np.ascontiguousarray(jobs.learning_rate, np.float64),
+            jobs.ridge,
+            jobs.proximal,
+            np.ascontiguousarray(jobs.rounds, np.int64),
+            *jobs.key,
+            out,
+        )
+        rows = np.minimum(jobs.batch, self.offsets[who + 1] - self.offsets[who]) * steps
+        with _threads(2.0 * self.X.shape[1] * float(rows.sum())):
+            kernels.local_sgd(*arguments)
+        return out
+
+    def duals(self) -> Array:
+        """See :meth:`~.solver.LocalSolver.duals`."""
+        return self.alpha.copy()
+
+    def _models(self, w: Array, terminals: Array) -> Array:
+        return np.ascontiguousarray(checked_models(w, self.X.shape[1], terminals), self.X.dtype)
+
+
+@contextmanager
+def _threads(work: float) -> Iterator[None]:
+    """Use one thread for a batch of ``work`` multiplications that is over before a second one wakes up."""
+    before = numba.get_num_threads()
+    numba.set_num_threads(before if work > _WORTH_SHARING else 1)
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)

@@ -1,0 +1,32 @@
+"""Sums over runs of rows: how the updates of a base station's terminals become one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+
+
+def segment_sums(values: Array, offsets: NDArray[np.int64]) -> Array:
+    """Return (S, ...) sums of ``values[offsets[s]:offsets[s + 1]]``, zero for an empty run.
+
+    A sum has the same last bit whatever other runs there are.
+
+    Args:
+        values: (n, ...) rows.
+        offsets: (S + 1,) non-decreasing, from 0 to n.
+    """
+    sums = np.zeros((len(offsets) - 1, *values.shape[1:]))
+    filled = np.flatnonzero(np.diff(offsets))
+    if len(filled):
+        sums[filled] = np.add.reduceat(values.astype(np.float64, copy=False), offsets[filled], axis=0)
+    return sums
+
+
+def within(mask: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the (S + 1,) ranges that remain of ``offsets`` when only the rows in ``mask`` (n,) are kept."""
+    kept = np.concatenate([[0], np.cumsum(mask)])
+    return np.asarray(kept[offsets], np.int64)

@@ -1,0 +1,149 @@
+"""What a run leaves behind: plain tables, whichever engine simulated it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from channel_models.units import linear_to_db
+from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
+from netsim.participation import OUTCOMES, Columns, ParticipationLog
+from netsim.recorder import Row
+from netsim.table import Table
+from netsim.trace import trace_events
+from netsim.world import Ground
+
+Rows = list[dict[str, Any]]
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Everything recorded in one run.
+
+    Attributes:
+        ended_by: which budget or other condition ended the run.
+        totals: state at the end: time_s, energy_j, bytes, cost.
+        rounds, tasks, participation, terminals, base_stations: tables; docs/records.md lists their columns.
+        trace: timeline of all assignments, Trace Event Format, if the scenario asks for it.
+    """
+
+    ended_by: str
+    totals: dict[str, float]
+    rounds: Rows
+    tasks: Rows
+    participation: Table
+    terminals: Table
+    base_stations: Rows
+    trace: dict[str, Any] | None
+
+
+@dataclass(frozen=True, eq=False)
+class Usage:
+    """What every terminal has used: (terminals,) joules by component, bytes sent and received."""
+
+    energy_j: dict[str, FloatArray]
+    bytes_up: FloatArray
+    bytes_down: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Activity:
+    """What every base station has done: (sites,) joules by component, time its uplink was busy, iterations."""
+
+    energy_j: dict[str, FloatArray]
+    uplink_airtime_s: FloatArray
+    edge_rounds: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """What was written down while a run went on."""
+
+    rows: list[Row]
+    participation: ParticipationLog
+
+
+def make_result(
+    ground: Ground, task_names: list[str], ended_by: str, records: Records, usage: Usage, activity: Activity
+) -> Result:
+    """Lay out the tables of a run whose measurements are settled."""
+    rounds, tasks = _event_tables(records.rows)
+    participation = records.participation.since(0)
+    return Result(
+        ended_by=ended_by,
+        totals={key: rounds[-1][key] for key in ("time_s", "energy_j", "bytes", "cost")},
+        rounds=rounds,
+        tasks=tasks,
+        participation=Table(participation | {"base_station": _site_names(ground.sites)[participation["base_station"]]}),
+        terminals=Table(_terminal_columns(ground, usage) | _outcomes(ground.terminals, participation)),
+        base_stations=_station_rows(ground, task_names, activity),
+        trace=trace_events(participation) if ground.scenario.output.trace else None,
+    )
+
+
+def _event_tables(rows: list[Row]) -> tuple[Rows, Rows]:
+    """Join the recorded states with their measurements."""
+    rounds, tasks = [], []
+    keep = ("event", "cloud_round", "time_s", "energy_j", "cost", "bytes")
+    for row in rows:
+        rounds.append(row.world | dict(row.metrics.scalars))
+        stamp = {key: row.world.get(key) for key in keep}
+        tasks += [stamp | dict(task) for task in row.metrics.tasks]
+    return rounds, tasks
+
+
+def _site_names(sites: int) -> NDArray[Any]:
+    return np.array([f"bs-{site:02d}" for site in range(sites)], object)
+
+
+def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
+    where, radio, devices = ground.deployment, ground.radio, ground.devices
+    energies = {f"energy_{name}_j": usage.energy_j[name] for name in TERMINAL_COMPONENTS}
+    return {
+        "terminal": np.arange(ground.terminals),
+        "base_station": _site_names(ground.sites)[where.serving],
+        "device_class": np.array([device.name for device in devices.classes], object)[devices.kind],
+        "x_m": where.terminal_xy_m[:, 0],
+        "y_m": where.terminal_xy_m[:, 1],
+        "distance_m": where.distance_m,
+        "los": where.los,
+        "path_loss_db": where.path_loss_db,
+        "shadowing_db": where.shadowing_db,
+        "uplink_snr_db": linear_to_db(radio.uplink_snr),
+        "downlink_sinr_db": linear_to_db(radio.downlink_sinr),
+        "uplink_spectral_efficiency": radio.uplink_efficiency,
+        "cpu_hz": devices.each(lambda device: device.cpu_hz),
+        **energies,
+        "energy_j": np.asarray(sum(energies.values())),
+        "bytes_up": usage.bytes_up,
+        "bytes_down": usage.bytes_down,
+    }
+
+
+def _outcomes(terminals: int, participation: Columns) -> Columns:
+    """(terminals,) how often each terminal's assignments came to what."""
+    return {
+        outcome: np.bincount(participation["terminal"][participation["outcome"] == outcome], minlength=terminals)
+        for outcome in OUTCOMES
+    }
+
+
+def _station_rows(ground: Ground, task_names: list[str], activity: Activity) -> Rows:
+    xy_m, energy_j = ground.deployment.site_xy_m, activity.energy_j
+    return [
+        {
+            "base_station": f"bs-{site:02d}",
+            "task": task_names[site],
+            "x_m": float(xy_m[site, 0]),
+            "y_m": float(xy_m[site, 1]),
+            **{f"energy_{name}_j": float(energy_j[name][site]) for name in SITE_COMPONENTS},
+            "uplink_airtime_s": float(activity.uplink_airtime_s[site]),
+            "downlink_airtime_s": float(energy_j["transmit"][site]) / ground.radiating_w,
+            "edge_rounds": int(activity.edge_rounds[site]),
+        }
+        for site in range(ground.sites)
+    ]
