@@ -1,0 +1,265 @@
+"""A cloud round of every cell, compiled: what :class:`netsim.base_station.BaseStation` does, on arrays.
+
+Cells do not meet within a cloud round, so each is followed to its end on its own.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from netsim.cohort.account import Accounts, Cursor, forward, live_until
+from netsim.cohort.air import quiet
+from netsim.cohort.book import (
+    AT_LAST,
+    BACKHAUL,
+    COST,
+    DOWNLINK,
+    PAID,
+    RECEIVE,
+    SITE_STATIC,
+    SITE_TRANSMIT,
+    WIRES,
+    Book,
+    note,
+)
+from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, payable, start_work
+from netsim.cohort.luck import CACHED, COMPILED, uniform
+from netsim.cohort.plant import ON_AIR, Plant, Rules
+
+Array = NDArray[Any]
+SOURCES_SHA256 = "b0fa9ab38c8df4d8dc014a03b7204b558185af0e44d8bb40d455bd855915158b"
+
+
+class SiteTally(NamedTuple):
+    """What every site has used since the start of the run: (S,) joules, airtime, iterations."""
+
+    transmit_j: Array
+    static_j: Array
+    uplink_airtime_s: Array
+    edge_rounds: Array
+
+
+class Story(NamedTuple):
+    """What happened in a cloud round of K iterations, in places for as many participants as could be asked.
+
+    Attributes:
+        place: (S + 1,) range of each site's places, the same in every iteration.
+        terminal, outcome, start_s, compute_s, upload_s, finish_s, worked: (K, places); an outcome below 0 is none.
+        asked, merged: (K, S) numbers of participants.
+        scheduled_s, merged_s: (K, S) instants, infinity for what did not happen.
+        absent: (K, M) who could not be asked; (K, 0) if everybody always can.
+        adopted_s, reported_s: (S,) instants at which a site heard from the cloud, and the cloud from it.
+        stranded_s: (S,) when a site found nobody left to ask.
+    """
+
+    place: Array
+    terminal: Array
+    outcome: Array
+    start_s: Array
+    compute_s: Array
+    upload_s: Array
+    finish_s: Array
+    worked: Array
+    asked: Array
+    merged: Array
+    scheduled_s: Array
+    merged_s: Array
+    absent: Array
+    adopted_s: Array
+    reported_s: Array
+    stranded_s: Array
+
+
+@njit(**COMPILED)
+def _just_after(time_s: float) -> float:
+    """The next instant: what is paid there is not yet part of a record taken at ``time_s``."""
+    return np.nextafter(time_s, np.inf)
+
+
+@njit(**COMPILED)
+def _carry(plant: Plant, rules: Rules, book: Book, end: End, site: int, bits: float, now_s: float) -> float:
+    """Carry ``bits`` over the wires; return when they are there, infinity if the run ends before."""
+    pay_s = _just_after(now_s)
+    if not payable(end, pay_s, site, -1):
+        return np.inf
+    note(book, site, PAID, pay_s, bits / 8.0, -1)
+    power_w = rules.backhaul_j_per_bit * plant.sending_bps[site]
+    sent_s = now_s + bits / plant.sending_bps[site]
+    note(book, site, BACKHAUL, now_s, power_w, -1)
+    note(book, site, BACKHAUL, sent_s, -power_w, -1)
+    note(book, site, WIRES, sent_s, bits / 8.0, -1)
+    there_s = sent_s + plant.latency_s[site]
+    return there_s if there_s <= end.horizon_s else np.inf
+
+
+@njit(**COMPILED)
+def _present(
+    plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, site: int, now_s: float, here: Array
+) -> tuple[int, float]:
+    """Mark in ``here`` who of the site's terminals is there; return how many, and when the next is back."""
+    count, back_s, first = 0, np.inf, plant.first[site]
+    for j in range(first, plant.first[site + 1]):
+        here[j - first] = False
+        if rules.mortal:
+            live_until(plant, rules, accounts, j, now_s, 0.0)
+        if not plant.covered[j] or accounts.death_s[j] <= now_s:
+            continue
+        forward(plant, rules, presence, j, now_s)
+        if presence.on[j]:
+            here[j - first] = True
+            count += 1
+        else:
+            back_s = min(back_s, presence.until_s[j])
+    return count, back_s
+
+
+@njit(**COMPILED)
+def _draw(plant: Plant, rules: Rules, site: int, round_: int, here: Array, count: int) -> Array:
+    """Return the terminals to ask, ascending: all who are there, or a random share of them."""
+    first = plant.first[site]
+    there = first + np.flatnonzero(here)
+    if rules.scheduled_fraction == 1.0:
+        return there
+    wanted = max(1, ceil(rules.scheduled_fraction * count - 1e-9))
+    draws = np.empty(count)
+    for i in range(count):
+        draws[i] = uniform(rules.schedule_key, plant.entity[there[i]], round_, 0)
+    return there[draws <= np.partition(draws, wanted - 1)[wanted - 1]]
+
+
+@njit(**COMPILED)
+def _broadcast(
+    plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, sites: SiteTally, book: Book, end: End,
+    site: int, audience: Array, now_s: float,
+) -> float:  # fmt: skip
+    """Send the model to the audience at the worst one's rate; return when it is there, or infinity."""
+    start_s = now_s + rules.downlink_access_s
+    pay_s = _just_after(start_s)
+    if start_s > end.horizon_s or not payable(end, pay_s, site, -1):
+        return np.inf
+    note(book, site, PAID, pay_s, load.broadcast_bits / 8.0, -1)
+    efficiency = np.inf
+    for j in audience:
+        efficiency = min(efficiency, plant.downlink_efficiency[j])
+    over_s = start_s + load.broadcast_bits / (rules.downlink_hz * efficiency)
+    heard_s, receiving_w = min(over_s, end.horizon_s), 0.0
+    for j in audience:
+        power_w = plant.receive_w[plant.kind[j]]
+        until_s = heard_s
+        if rules.mortal:
+            live_until(plant, rules, accounts, j, start_s, 0.0)
+            if accounts.death_s[j] <= start_s:
+                continue
+            until_s = live_until(plant, rules, accounts, j, heard_s, power_w)
+        tally.receive_j[j] += power_w * (until_s - start_s)
+        if until_s < heard_s:
+            note(book, site, RECEIVE, start_s, power_w, j)
+            note(book, site, RECEIVE, until_s, -power_w, j)
+        else:
+            receiving_w += power_w
+    note(book, site, RECEIVE, start_s, receiving_w, -1)
+    note(book, site, RECEIVE, over_s, -receiving_w, -1)
+    note(book, site, SITE_TRANSMIT, start_s, rules.radiating_w, -1)
+    note(book, site, SITE_TRANSMIT, over_s, -rules.radiating_w, -1)
+    sites.transmit_j[site] += rules.radiating_w * (heard_s - start_s)
+    if rules.static == ON_AIR:
+        note(book, site, SITE_STATIC, start_s, rules.static_w, -1)
+        note(book, site, SITE_STATIC, over_s, -rules.static_w, -1)
+        sites.static_j[site] += rules.static_w * (heard_s - start_s)
+    if over_s > end.horizon_s:
+        return np.inf
+    for j in audience:
+        tally.bytes_down[j] += load.broadcast_bits / 8.0
+    note(book, site, DOWNLINK, over_s, load.broadcast_bits / 8.0, -1)
+    return over_s
+
+
+@njit(**COMPILED)
+def _schedule(
+    plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, story: Story, end: End, site: int, now_s: float,
+    here: Array,
+) -> tuple[float, int]:  # fmt: skip
+    """Wait until somebody is there; return when, infinity if the run ends before, and how many are."""
+    while now_s <= end.horizon_s:
+        count, back_s = _present(plant, rules, accounts, presence, site, now_s, here)
+        if count > 0:
+            return now_s, count
+        if back_s == np.inf:
+            story.stranded_s[site] = now_s
+            return np.inf, 0
+        now_s += max(0.0, back_s - now_s) + 1e-9  # past the instant of return, as in netsim.base_station
+    return np.inf, 0
+
+
+@njit(**COMPILED)
+def _iterate(
+    plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, tally: Tally, sites: SiteTally,
+    story: Story, book: Book, end: End, site: int, k: int, now_s: float, here: Array,
+) -> float:  # fmt: skip
+    """One base-station iteration; return when its updates have been merged, or infinity."""
+    now_s, count = _schedule(plant, rules, accounts, presence, story, end, site, now_s, here)
+    if now_s == np.inf:
+        return np.inf
+    round_, first, place = sites.edge_rounds[site], plant.first[site], story.place[site]
+    story.scheduled_s[k, site] = now_s
+    if story.absent.shape[1] > 0:
+        story.absent[k, first : plant.first[site + 1]] = ~here
+    audience = _draw(plant, rules, site, round_, here, count)
+    m = len(audience)
+    places = slice(place, place + m)
+    story.asked[k, site], story.terminal[k, places] = m, audience
+    now_s = _broadcast(plant, rules, load, accounts, tally, sites, book, end, site, audience, now_s)
+    if now_s == np.inf:
+        return np.inf
+    fates, air = fresh_fates(audience), quiet(m, load.update_bits)
+    start_work(plant, rules, load, accounts, presence, book, end, site, k, round_, now_s, fates)
+    story.start_s[k, places] = now_s
+    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air)
+    busy_s = air.clock[2]
+    sites.uplink_airtime_s[site] += busy_s
+    if rules.static == ON_AIR:
+        sites.static_j[site] += rules.static_w * busy_s
+    story.outcome[k, places], story.worked[k, places] = fates.outcome, fates.paid_for
+    story.compute_s[k, places], story.upload_s[k, places] = fates.compute_s, fates.upload_s
+    story.finish_s[k, places] = fates.finish_s
+    if now_s == np.inf or not payable(end, now_s, site, AT_LAST):
+        return np.inf
+    note(book, site, COST, now_s, rules.cost_per_bs_iteration, AT_LAST)
+    story.merged_s[k, site], story.merged[k, site] = now_s, (fates.outcome == 0).sum()
+    sites.edge_rounds[site] += 1
+    return now_s
+
+
+@njit(**CACHED)
+def cloud_round(
+    plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, tally: Tally, sites: SiteTally,
+    story: Story, book: Book, end: End, first: int, last: int,
+) -> None:  # fmt: skip
+    """Follow the cells ``first`` to ``last - 1`` through a cloud round, up to the end of the run if that comes before.
+
+    Different cells may be followed at the same time, by different threads.
+
+    Args:
+        plant, rules: the network.
+        load: sizes of this round.
+        accounts, presence, tally, sites: state of the terminals and sites, brought to the end of the round.
+        story, book: what happened, written here.
+        end: where time stops.
+        first, last: which cells.
+    """
+    for site in range(first, last):
+        here = np.empty(plant.first[site + 1] - plant.first[site], np.bool_)
+        now_s = _carry(plant, rules, book, end, site, load.cloud_bits, load.start_s)
+        story.adopted_s[site] = now_s
+        for k in range(load.bs_iterations):
+            if now_s < np.inf:
+                now_s = _iterate(
+                    plant, rules, load, accounts, presence, tally, sites, story, book, end, site, k, now_s, here
+                )
+        if now_s < np.inf:
+            story.reported_s[site] = _carry(plant, rules, book, end, site, load.aggregate_bits, now_s)

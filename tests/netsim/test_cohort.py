@@ -1,0 +1,46 @@
+"""Terminals simulated as cohorts: the same records as with a process for every terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from netsim.cohort.engine import simulate_cohorts
+from netsim.world import World
+from tests.netsim.agreement import assert_agree
+from tests.netsim.any_scenario import methods, worlds
+from tests.netsim.counting import Counting
+from tests.netsim.worlds import change, run
+
+MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@st.composite
+def budgets(draw: st.DrawFn) -> dict[str, float]:
+    """Return a time budget and perhaps another one that may end the run before."""
+    kinds = {"energy_j": (1.0, 3e3), "bytes": (1e4, 1e6), "cost": (5.0, 300.0), "energy_per_terminal_j": (0.01, 1.0)}
+    limits: dict[str, float] = {"time_s": draw(st.floats(0.1, 3.0))}
+    kind: Any = draw(st.sampled_from([None, *kinds]))
+    if kind is not None:
+        limits[kind] = draw(st.floats(*kinds[kind]))
+    return limits
+
+
+@MANY
+@given(st.data())
+def test_both_engines_record_the_same(data: st.DataObject) -> None:
+    where: World = data.draw(worlds(30.0, budget=data.draw(budgets())))
+    for j, device in enumerate(list(where.devices)):
+        if device.battery_j is not None:  # what happens first is not defined where two batteries die together
+            change(where, j, battery_j=device.battery_j * (1.0 + 0.01 * j))
+    method: Counting = data.draw(methods(spread=0.3))
+    again = Counting(**{name: getattr(method, name) for name in _SETTINGS})
+    assert_agree(run(where, method), simulate_cohorts(where, again, [f"task {s}" for s in range(where.sites)]))
+    assert method.total == again.total
+
+
+_SETTINGS = (
+    "bits_down", "bits_up", "samples", "local_iterations", "bs_iterations", "cloud_rounds", "spread",
+)  # fmt: skip
