@@ -60,7 +60,8 @@ class Evaluator:
         self._held_out = [[_slice(p.X, p.y, p.task_offsets, b) for p in parts] for b in range(setting.tasks)]
         first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
         training_offsets = data.terminal_offsets[first]
-        self._training = [_slice(data.X, data.y, training_offsets, b) for b in range(setting.tasks)]
+        self._training = [data.X[training_offsets[b] : training_offsets[b + 1]] for b in range(setting.tasks)]
+        self._labels = data.y
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
@@ -74,11 +75,11 @@ class Evaluator:
         return [{"objective": self._primal(models.values[rows])} for models, rows in batch]
 
     def _primal(self, models: Array) -> float:
-        losses = [
-            float(self._loss.value(self._model.scores(w, X), y).mean())
-            for w, (X, y) in zip(models, self._training, strict=True)
-        ]
-        return self._coupling.objective(np.array(losses), models)
+        scores = [self._model.scores(w, X) for w, X in zip(models, self._training, strict=True)]
+        losses = self._loss.value(np.concatenate(scores), self._labels)
+        sizes = [len(part) for part in scores]
+        mean = np.add.reduceat(losses, np.cumsum([0, *sizes[:-1]])) / sizes
+        return self._coupling.objective(mean, models)
 
     def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
         """Score everything, then compute all measures of the whole batch in one go."""
@@ -98,15 +99,16 @@ class Evaluator:
 
     def _rows(self, tasks: Sequence[int], measured: TaskMetrics, at: int) -> list[dict[str, Any]]:
         values = np.stack([getattr(measured, name)[at : at + len(tasks) * len(SPLITS)] for name in MEASURES])
-        values = values.reshape(len(MEASURES), len(tasks), len(SPLITS))
+        values = values.reshape(len(MEASURES), len(tasks), len(SPLITS)).transpose(1, 2, 0)
+        different = list(dict.fromkeys(tasks))
+        if len(different) < len(tasks):
+            owner = np.asarray(tasks)
+            values = np.stack([values[owner == task].mean(axis=0) for task in different])
         rows = []
-        owner = np.asarray(tasks)
-        for task in dict.fromkeys(tasks):
-            mean = values[:, owner == task].mean(axis=1)
-            for split, name in enumerate(SPLITS):
-                samples = len(self._held_out[task][split][1])
-                numbers = dict(zip(MEASURES, mean[:, split].tolist(), strict=True))
-                rows.append({"task": self._names[task], "split": name, **numbers, "samples": samples})
+        for task, of_splits in zip(different, values.tolist(), strict=True):
+            for (_, y), name, numbers in zip(self._held_out[task], SPLITS, of_splits, strict=True):
+                measured_here = dict(zip(MEASURES, numbers, strict=True))
+                rows.append({"task": self._names[task], "split": name, **measured_here, "samples": len(y)})
         return rows
 
 

@@ -115,14 +115,14 @@ class HFedMTL(Method):
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H dual coordinate steps."""
-        sigma_prime = np.array([rule.sigma_prime for rule in self._rules(cohort)])
+        _, sigma_prime = self._rules(cohort)
         arguments = (cohort, plan.local_iterations, self.next_rounds(cohort.terminals), sigma_prime, self.measures_gap)
         reads = [(self._sites, cohort.sites)]
         return self.queue.submit(self._ascend, arguments, reads=reads, weight=len(cohort.terminals))
 
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
         """Commit and add up the updates that arrived."""
-        gamma = np.array([rule.gamma for rule in self._rules(cohort)])
+        gamma, _ = self._rules(cohort)
         self.queue.submit(self._add_up, (cohort, work, arrived, gamma), writes=[(self._sites, cohort.sites)])
         if self.measures_gap:
             self._measured.append((work, arrived))
@@ -143,10 +143,12 @@ class HFedMTL(Method):
             measurement.pending_scalars.append(certificate)
         return measurement
 
-    def _rules(self, cohort: Cohort) -> list[SafeAggregation]:
-        """How each of the cohort's sites adds up, by how many terminals it asked; for none any rule will do."""
+    def _rules(self, cohort: Cohort) -> tuple[Array, Array]:
+        """(S,) gamma and sigma' of the cohort's sites, by how many terminals each asked; for none any rule will do."""
         make = SafeAggregation.adding if self.parameters.aggregation == "adding" else SafeAggregation.averaging
-        return [make(asked).require_safe(asked) for asked in np.maximum(counts(cohort), 1).tolist()]
+        asked, which = np.unique(np.maximum(counts(cohort), 1), return_inverse=True)
+        rules = [make(n).require_safe(n) for n in asked.tolist()]
+        return np.array([rule.gamma for rule in rules])[which], np.array([rule.sigma_prime for rule in rules])[which]
 
     # What the queue runs ------------------------------------------------------------------------------------
 

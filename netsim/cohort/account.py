@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from netsim.cohort.luck import COMPILED, period_s
+from netsim.cohort.luck import LEAN, period_s
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
@@ -44,7 +44,7 @@ class Accounts(NamedTuple):
     limit_s: Array
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def forward(plant: Plant, rules: Rules, cursor: Cursor, j: int, time_s: float) -> None:
     """Move terminal j's cursor to ``time_s``."""
     while time_s >= cursor.until_s[j]:
@@ -53,7 +53,7 @@ def forward(plant: Plant, rules: Rules, cursor: Cursor, j: int, time_s: float) -
         cursor.until_s[j] += period_s(rules, plant.entity[j], cursor.period[j], cursor.on[j])
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def crossing_s(
     plant: Plant, rules: Rules, accounts: Accounts, j: int, to_s: float, extra_w: float, limit_j: float
 ) -> float:
@@ -77,7 +77,7 @@ def crossing_s(
             return np.inf
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def spend(plant: Plant, rules: Rules, accounts: Accounts, j: int, to_s: float, extra_w: float) -> None:
     """Let terminal j draw ``extra_w`` besides idling until ``to_s``; note when it meets the scenario's limit."""
     if to_s <= accounts.since_s[j]:
@@ -95,7 +95,7 @@ def spend(plant: Plant, rules: Rules, accounts: Accounts, j: int, to_s: float, e
     accounts.since_s[j] = to_s
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def live_until(plant: Plant, rules: Rules, accounts: Accounts, j: int, to_s: float, extra_w: float) -> float:
     """Let terminal j draw ``extra_w`` besides idling until ``to_s`` or its death; return which comes first."""
     if accounts.death_s[j] < np.inf:
@@ -110,7 +110,7 @@ def live_until(plant: Plant, rules: Rules, accounts: Accounts, j: int, to_s: flo
     return min(to_s, death_s)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def foreseen_death_s(
     plant: Plant, rules: Rules, accounts: Accounts, j: int, work_s: float, extra_w: float, to_s: float
 ) -> float:

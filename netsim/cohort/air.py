@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from netsim.cohort.luck import COMPILED
+from netsim.cohort.luck import COMPILED, LEAN
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
@@ -60,7 +60,7 @@ def quiet(m: int, bits: float) -> Air:
     )
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def slice_bps(plant: Plant, rules: Rules, j: int, n: int) -> float:
     """Return terminal j's rate in one of n slices, see :meth:`netsim.radio.Radio.band_shared_bps`."""
     sight = 1 if plant.line_of_sight[j] else 0
@@ -75,7 +75,7 @@ def slice_bps(plant: Plant, rules: Rules, j: int, n: int) -> float:
     return rules.uplink_hz / n * value * rules.net
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def advance(rules: Rules, air: Air, now_s: float) -> None:
     """Let the uploads go on until ``now_s``."""
     n, elapsed_s = air.number[_COUNT], now_s - air.clock[_LAST]
@@ -91,7 +91,7 @@ def advance(rules: Rules, air: Air, now_s: float) -> None:
             air.left[i] = max(0.0, air.left[i] - air.rate[i] * elapsed_s)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _share(plant: Plant, rules: Rules, air: Air, terminals: Array) -> None:
     """Give slices to those in line, and everybody the rate of their number."""
     while air.number[_HEAD] < air.number[_TAIL] and air.number[_COUNT] < rules.slices:
@@ -106,7 +106,7 @@ def _share(plant: Plant, rules: Rules, air: Air, terminals: Array) -> None:
         air.rate[air.active[p]] = slice_bps(plant, rules, terminals[air.active[p]], n)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def enter(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> None:
     """Let participant i begin its upload; the uplink has been advanced to now."""
     if rules.time_shared:
@@ -124,7 +124,7 @@ def enter(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> Non
     _share(plant, rules, air, terminals)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _take_off(air: Air, position: int) -> None:
     n = air.number[_COUNT]
     for p in range(position, n - 1):
@@ -132,7 +132,7 @@ def _take_off(air: Air, position: int) -> None:
     air.number[_COUNT] = n - 1
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def leave(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> float:
     """Take participant i off the air or out of the line; return the bits it has not sent."""
     unsent = air.left[i]
@@ -151,7 +151,7 @@ def leave(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> flo
     return unsent
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def next_completion_s(rules: Rules, air: Air) -> float:
     """Return when the next upload will be done if nothing else happens."""
     n, wait = air.number[_COUNT], np.inf
@@ -164,7 +164,7 @@ def next_completion_s(rules: Rules, air: Air) -> float:
     return air.clock[_LAST] + wait
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def complete(plant: Plant, rules: Rules, air: Air, terminals: Array, done: Array) -> int:
     """Write into ``done`` the participants whose uploads are done now, in order; return how many."""
     now_s, virtual_s, count, p = air.clock[_LAST], air.clock[_VIRTUAL], 0, 0

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from netsim.cohort.luck import COMPILED
+from netsim.cohort.luck import LEAN
 
 Array = NDArray[Any]
 
@@ -47,7 +47,7 @@ def blank(room: NDArray[np.int64]) -> Book:
     return Book(*columns, used=np.zeros(len(room), np.int64), page=page)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def note(book: Book, site: int, channel: int, time_s: float, change: float, owner: int) -> None:
     """Write a line."""
     line = book.page[site] + book.used[site]

@@ -28,11 +28,11 @@ from netsim.cohort.book import (
     note,
 )
 from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, payable, start_work
-from netsim.cohort.luck import CACHED, COMPILED, uniform
+from netsim.cohort.luck import CACHED, COMPILED, LEAN, uniform
 from netsim.cohort.plant import ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "b0fa9ab38c8df4d8dc014a03b7204b558185af0e44d8bb40d455bd855915158b"
+SOURCES_SHA256 = "acf575248b574d0af6ba6b5303a7e43956a14487f6f8f0333154112f7ebca55a"
 
 
 class SiteTally(NamedTuple):
@@ -75,13 +75,13 @@ class Story(NamedTuple):
     stranded_s: Array
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _just_after(time_s: float) -> float:
     """The next instant: what is paid there is not yet part of a record taken at ``time_s``."""
     return np.nextafter(time_s, np.inf)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _carry(plant: Plant, rules: Rules, book: Book, end: End, site: int, bits: float, now_s: float) -> float:
     """Carry ``bits`` over the wires; return when they are there, infinity if the run ends before."""
     pay_s = _just_after(now_s)
@@ -97,7 +97,7 @@ def _carry(plant: Plant, rules: Rules, book: Book, end: End, site: int, bits: fl
     return there_s if there_s <= end.horizon_s else np.inf
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _present(
     plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, site: int, now_s: float, here: Array
 ) -> tuple[int, float]:
@@ -132,7 +132,7 @@ def _draw(plant: Plant, rules: Rules, site: int, round_: int, here: Array, count
     return there[draws <= np.partition(draws, wanted - 1)[wanted - 1]]
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _broadcast(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, sites: SiteTally, book: Book, end: End,
     site: int, audience: Array, now_s: float,
@@ -179,7 +179,7 @@ def _broadcast(
     return over_s
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _schedule(
     plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, story: Story, end: End, site: int, now_s: float,
     here: Array,
@@ -219,7 +219,8 @@ def _iterate(
     fates, air = fresh_fates(audience), quiet(m, load.update_bits)
     start_work(plant, rules, load, accounts, presence, book, end, site, k, round_, now_s, fates)
     story.start_s[k, places] = now_s
-    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air)
+    order, done = np.argsort(fates.due_s, kind="mergesort"), np.empty(m, np.int64)
+    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air, order, done)
     busy_s = air.clock[2]
     sites.uplink_airtime_s[site] += busy_s
     if rules.static == ON_AIR:

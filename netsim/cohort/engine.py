@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -27,9 +27,9 @@ from netsim.cohort.cell import Story
 from netsim.cohort.plant import ALWAYS, make_plant, make_rules
 from netsim.cohort.timing import Round, Timing
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
-from netsim.port import CLOUD, Cohort, Method, Node, Plan, Sizes
+from netsim.port import CLOUD, Cohort, Method, Metrics, Node, Plan, Sizes
 from netsim.prices import PriceWatch
-from netsim.recorder import Row, count_outcomes, state
+from netsim.recorder import NOTHING, Row, count_outcomes, state
 from netsim.result import Activity, Records, Result, Usage, make_result
 from netsim.world import Ground
 
@@ -87,7 +87,7 @@ class CohortRun:
 
     def _tell(self, done: Round, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
         """Let the method do what the network has done, and record every aggregation."""
-        story, rows = done.story, []
+        story, metrics = done.story, {}
         self.method.adopt(np.flatnonzero(story.adopted_s < np.inf))
         for k in range(plan.bs_iterations):
             sites = np.flatnonzero(story.scheduled_s[k] < np.inf)
@@ -100,20 +100,33 @@ class CohortRun:
             aggregated = story.merged_s[k, sites] < np.inf
             arrived = (story.outcome[k, places] == 0) & np.repeat(aggregated, story.asked[k, sites])
             self.method.merge(cohort, work, arrived)
-            for site in sites[aggregated].tolist():
-                extra = {
-                    "cloud_round": cloud_round,
-                    "edge_round": int(first_rounds[site]) + k,
-                    "scheduled": int(story.asked[k, site]),
-                    "participants": int(story.merged[k, site]),
-                }
-                metrics = self.method.evaluate(Node("base_station", site))
-                rows.append((float(story.merged_s[k, site]), site, extra, metrics))
-        rows.sort(key=lambda row: row[:2])
-        for (_, site, extra, metrics), time_s, total in zip(rows, done.record_s, done.levels.total, strict=False):
-            used = _used(float(time_s), total)
-            row = state("edge", Node("base_station", site), used, plan) | extra
-            self.rows.append(Row(row, metrics, self._share_spent(used)))
+            if self.ground.scenario.output.edge_metrics:
+                for site in sites[aggregated].tolist():
+                    metrics[k, site] = self.method.evaluate(Node("base_station", site))
+        self._record_aggregations(done, plan, cloud_round, first_rounds, metrics)
+
+    def _record_aggregations(
+        self,
+        done: Round,
+        plan: Plan,
+        cloud_round: int,
+        first_rounds: Array,
+        metrics: Mapping[tuple[int, int], Metrics],
+    ) -> None:
+        """Write down all aggregations of a round in order of time."""
+        story = done.story
+        k, site = np.nonzero(story.merged_s < np.inf)
+        order = np.lexsort((site, story.merged_s[k, site]))
+        k, site = k[order], site[order]
+        counts = (first_rounds[site] + k, story.asked[k, site], story.merged[k, site])
+        columns = (k, site, *counts, done.record_s[:-1])
+        for (i, where, number, asked, merged, time_s), total in zip(
+            zip(*(column.tolist() for column in columns), strict=True), done.levels.total, strict=False
+        ):
+            used = _used(time_s, total)
+            row = state("edge", Node("base_station", where), used, plan)
+            row |= {"cloud_round": cloud_round, "edge_round": number, "scheduled": asked, "participants": merged}
+            self.rows.append(Row(row, metrics.get((i, where), NOTHING), self._share_spent(used)))
 
     def _record(
         self, event: str, node: Node, used: dict[str, float], plan: Plan | None, extra: dict[str, int] | None = None

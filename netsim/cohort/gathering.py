@@ -17,7 +17,7 @@ from netsim.cohort import air as uplink
 from netsim.cohort.account import Accounts, Cursor, crossing_s, foreseen_death_s, forward, live_until
 from netsim.cohort.air import ACTIVE, AWAY, Air
 from netsim.cohort.book import COMPUTE, COST, PAID, SITE_STATIC, TRANSMIT, UPLINK, Book, note
-from netsim.cohort.luck import COMPILED, slowdown_factor, uniform
+from netsim.cohort.luck import COMPILED, LEAN, slowdown_factor, uniform
 from netsim.cohort.plant import DEADLINE, FIRST_K, LOGNORMAL, ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
@@ -81,7 +81,7 @@ class Fates(NamedTuple):
     finish_s: Array
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def payable(end: End, time_s: float, site: int, terminal: int) -> bool:
     """Return whether a payment is made, see :class:`End`."""
     if time_s != end.horizon_s:
@@ -107,7 +107,7 @@ def fresh_fates(terminals: Array) -> Fates:
     )
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _decide(
     plant: Plant, rules: Rules, load: Load, presence: Cursor, i: int, fates: Fates, k: int, round_: int, now_s: float
 ) -> None:
@@ -131,7 +131,7 @@ def _decide(
     fates.lost[i] = fates.due_s[i] >= leaves_s
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _foresee_death(plant: Plant, rules: Rules, accounts: Accounts, i: int, fates: Fates) -> None:
     """Bring forward what is due to participant i if its battery will be empty before."""
     j = fates.terminal[i]
@@ -141,7 +141,7 @@ def _foresee_death(plant: Plant, rules: Rules, accounts: Accounts, i: int, fates
         fates.lost[i], fates.due_s[i] = True, death_s
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _close(
     plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, site: int, start_s: float, i: int,
     fates: Fates, outcome: int, now_s: float,
@@ -161,7 +161,7 @@ def _close(
         live_until(plant, rules, accounts, j, min(fates.due_s[i], now_s), 0.0)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _hang_up(
     plant: Plant, rules: Rules, tally: Tally, book: Book, air: Air, site: int, i: int, fates: Fates, now_s: float
 ) -> None:
@@ -177,7 +177,7 @@ def _hang_up(
     note(book, site, UPLINK, now_s, sent, j)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _radiated_w(plant: Plant, rules: Rules, air: Air, fates: Fates) -> float:
     """Power of all transmitters of the cell together."""
     n, total_w = air.number[0], 0.0
@@ -186,7 +186,7 @@ def _radiated_w(plant: Plant, rules: Rules, air: Air, fates: Fates) -> float:
     return total_w / n if rules.time_shared and n > 0 else total_w
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _drain(plant: Plant, rules: Rules, accounts: Accounts, air: Air, fates: Fates, now_s: float) -> None:
     """Charge everybody on the air or in line up to ``now_s``."""
     n = air.number[0]
@@ -197,7 +197,7 @@ def _drain(plant: Plant, rules: Rules, accounts: Accounts, air: Air, fates: Fate
             live_until(plant, rules, accounts, j, now_s, share * plant.transmit_w[plant.kind[j]])
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _next_loss(
     plant: Plant, rules: Rules, accounts: Accounts, air: Air, fates: Fates, to_s: float
 ) -> tuple[float, int]:
@@ -217,7 +217,7 @@ def _next_loss(
     return first_s, who
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def start_work(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, book: Book, end: End, site: int,
     k: int, round_: int, now_s: float, fates: Fates,
@@ -241,15 +241,16 @@ def start_work(
     note(book, site, COMPUTE, now_s, started_w, -1)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def gather(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, book: Book, end: End, site: int,
-    start_s: float, fates: Fates, air: Air,
+    start_s: float, fates: Fates, air: Air, order: Array, done: Array,
 ) -> float:  # fmt: skip
-    """Follow the participants until the base station has enough; return when, or infinity if the run ends before."""
+    """Follow the participants until the base station has enough; return when, or infinity if the run ends before.
+
+    ``order`` (m,) sorts them by ``fates.due_s``; ``done`` (m,) int64 is room to work in.
+    """
     m = len(fates.terminal)
-    order = np.argsort(fates.due_s, kind="mergesort")
-    done = np.empty(m, np.int64)
     enough = max(1, ceil(rules.k_fraction * m - 1e-9)) if rules.policy == FIRST_K else m
     deadline_s = start_s + rules.deadline_s if rules.policy == DEADLINE else np.inf
     cuts = rules.mortal or rules.dropout > 0.0 or rules.mean_on_s < np.inf
@@ -329,7 +330,7 @@ def gather(
     return now_s if finished else np.inf
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def _stop_the_rest(
     plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, site: int, start_s: float,
     fates: Fates, air: Air, finished: bool, now_s: float,

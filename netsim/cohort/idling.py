@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "b0fa9ab38c8df4d8dc014a03b7204b558185af0e44d8bb40d455bd855915158b"
+SOURCES_SHA256 = "acf575248b574d0af6ba6b5303a7e43956a14487f6f8f0333154112f7ebca55a"
 
 
 @njit(**CACHED)

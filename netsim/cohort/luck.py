@@ -11,6 +11,8 @@ from numba import njit
 from netsim.cohort.plant import BIMODAL, LOGNORMAL, PARETO, SHIFTED_EXPONENTIAL, Rules
 
 COMPILED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+LEAN = COMPILED | {"_nrt": False}
+"""For what makes no arrays: counting the references to a dozen arrays at every call takes longer than most calls do."""
 CACHED = COMPILED | {"cache": True}
 """For what Python calls. A cached function is renewed only when its own file changes, so such a file names the digest
 of all files it is compiled from, and a test compares."""
@@ -19,7 +21,7 @@ _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _SHIFT, _SIX, _ZERO = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(6), np.uint64(0)
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def uniform(key: tuple[int, int], entity: int, round_: int, draw: int) -> float:
     """Return :meth:`scenarios.streams.Streams.number` of the purpose that has this key."""
     c0, c1, c2, c3 = np.uint64(draw), np.uint64(round_), np.uint64(entity), _ZERO
@@ -32,7 +34,7 @@ def uniform(key: tuple[int, int], entity: int, round_: int, draw: int) -> float:
     return (high * 67108864.0 + low + 0.5) / 4503599627370496.0
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def slowdown_factor(rules: Rules, entity: int, round_: int, normal: float) -> float:
     """Return the factor on a terminal's compute time in a round, see :func:`netsim.compute.slowdown_factor`.
 
@@ -51,7 +53,7 @@ def slowdown_factor(rules: Rules, entity: int, round_: int, normal: float) -> fl
     return 1.0
 
 
-@njit(**COMPILED)
+@njit(**LEAN)
 def period_s(rules: Rules, entity: int, period: int, on: bool) -> float:
     """Return the length of a terminal's on or off period number ``period``."""
     mean_s = rules.mean_on_s if on else rules.mean_off_s
