@@ -61,6 +61,7 @@ class Slots:
 Rows = tuple[Slots, NDArray[np.int64] | slice]
 """Some rows of some state, none twice."""
 ALL = slice(None)
+_LAST = 2**62  # a rank no other operation comes to
 
 
 class DeferredQueue:
@@ -86,6 +87,7 @@ class DeferredQueue:
         reads: Sequence[Rows] = (),
         writes: Sequence[Rows] = (),
         weight: int = 1,
+        last: bool = False,
     ) -> Pending:
         """Add an operation.
 
@@ -94,11 +96,22 @@ class DeferredQueue:
             arguments: values; a :class:`Pending` among them is replaced by its value. None may change afterwards.
             reads: state the kernel uses.
             writes: state the kernel changes; what it reads of it need not be named again.
+            last: run it after everything else, with all others of its kind in one call: for results that no operation
+                uses, such as measurements. It may use pending values, but no state.
             weight: how much of the queue's capacity it takes, e.g. the number of terminals at work; at least 1.
 
         Returns:
             The operation's value, pending unless the queue is eager.
         """
+        result = Pending(_LAST if last else self._rank(arguments, reads, writes))
+        self._waiting.setdefault((result.rank, kernel), []).append((arguments, result))
+        self._weight += max(weight, 1)
+        if self._weight >= self._capacity:
+            self.flush()
+        return result
+
+    def _rank(self, arguments: tuple[Any, ...], reads: Sequence[Rows], writes: Sequence[Rows]) -> int:
+        """Return the first rank at which an operation may run, and note what it uses."""
         rank = 1 + max((a.rank for a in arguments if isinstance(a, Pending)), default=0)
         rank = max(rank, self._done + 1)
         for slots, rows in reads:
@@ -109,12 +122,7 @@ class DeferredQueue:
             slots.read[rows] = np.maximum(slots.read[rows], rank)
         for slots, rows in writes:
             slots.written[rows] = rank
-        result = Pending(rank)
-        self._waiting.setdefault((rank, kernel), []).append((arguments, result))
-        self._weight += max(weight, 1)
-        if self._weight >= self._capacity:
-            self.flush()
-        return result
+        return rank
 
     def flush(self) -> None:
         """Run everything that waits, lower ranks first."""
@@ -123,7 +131,8 @@ class DeferredQueue:
             values = key[1]([tuple(map(_resolved, arguments)) for arguments, _ in batch])
             for (_, result), value in zip(batch, values, strict=True):
                 result.resolve(value)
-            self._done = key[0]
+            if key[0] < _LAST:
+                self._done = key[0]
         self._waiting.clear()
         self._weight = 0
 

@@ -13,7 +13,7 @@ from learning.deferred import DeferredQueue, Pending
 from learning.metrics import TaskMetrics, evaluate_tasks
 from learning.models import Model
 from learning.setting import Setting
-from learning.state import State
+from learning.state import State, take
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -65,14 +65,14 @@ class Evaluator:
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
-        return queue.submit(self._measure, (tasks, models, rows), reads=[(models, np.unique(rows))])
+        return queue.submit(self._measure, (tasks, _copied(queue, models, rows)), last=True)
 
     def objective(self, queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
         """Submit P of one model per task: sum of mean training losses, ridge and coupling to the mean."""
-        return queue.submit(self._objective, (models, rows), reads=[(models, np.unique(rows))])
+        return queue.submit(self._objective, (_copied(queue, models, rows),), last=True)
 
     def _objective(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
-        return [{"objective": self._primal(models.values[rows])} for models, rows in batch]
+        return [{"objective": self._primal(models)} for (models,) in batch]
 
     def _primal(self, models: Array) -> float:
         scores = [self._model.scores(w, X) for w, X in zip(models, self._training, strict=True)]
@@ -84,15 +84,15 @@ class Evaluator:
     def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
         """Score everything, then compute all measures of the whole batch in one go."""
         scores, labels = [], []
-        for tasks, models, rows in batch:
-            for task, w in zip(tasks, models.values[rows], strict=True):
+        for tasks, models in batch:
+            for task, w in zip(tasks, models, strict=True):
                 for X, y in self._held_out[task]:
                     scores.append(self._model.scores(w, X))
                     labels.append(y)
         offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
         measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
         tables, at = [], 0
-        for tasks, _, _ in batch:
+        for tasks, _ in batch:
             tables.append(self._rows(tasks.tolist(), measured, at))
             at += len(tasks) * len(SPLITS)
         return tables
@@ -110,6 +110,11 @@ class Evaluator:
                 measured_here = dict(zip(MEASURES, numbers, strict=True))
                 rows.append({"task": self._names[task], "split": name, **measured_here, "samples": len(y)})
         return rows
+
+
+def _copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
+    """Put aside the models as they are now, so that all measurements of a run can be made in one call."""
+    return queue.submit(take, (models, rows), reads=[(models, np.unique(rows))])
 
 
 def _slice(X: Array, y: Array, offsets: NDArray[np.int64], index: int) -> tuple[Array, Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -21,3 +22,8 @@ class State(Slots):
     def __init__(self, values: NDArray[Any]) -> None:
         super().__init__(len(values))
         self.values = values
+
+
+def take(batch: list[tuple[State, NDArray[Any]]]) -> Sequence[NDArray[Any]]:
+    """Return copies of some rows of states, as a kernel of the queue."""
+    return [state.values[rows] for state, rows in batch]

@@ -27,6 +27,7 @@ Array = NDArray[Any]
 _EVERYBODY = 2**31
 # A participant: receiving (2), cost, computing, asking (bytes, power, site), over (refund, carried, power, site).
 _LINES_A_PARTICIPANT = 12
+_WORTH_SHARING = 20_000  # lines; below, the round is over before a second thread has woken up
 _LINES_AN_ITERATION, _LINES_A_ROUND = 20, 10
 
 
@@ -118,13 +119,15 @@ class Timing:
         """Bring the population to the end of the round, or to ``end``; return what happened and until when."""
         plant, rules, everybody = self.plant, self.rules, self.population
         story, book = _blank_story(plant, rules, load.bs_iterations), _blank_book(plant, rules, load.bs_iterations)
-        edges = np.linspace(0, len(plant.first) - 1, self._threads + 1).astype(np.int64).tolist()
+        threads = self._threads if len(book.time_s) > _WORTH_SHARING else 1
+        edges = np.linspace(0, len(plant.first) - 1, threads + 1).astype(np.int64).tolist()
 
         def follow(cells: tuple[int, int]) -> None:
             state = (everybody.accounts, everybody.presence, everybody.tally, everybody.sites)
             cloud_round(plant, rules, load, *state, story, book, end, *cells)
 
-        list(self._pool.map(follow, pairwise(edges)))
+        for _ in self._pool.map(follow, pairwise(edges)) if threads > 1 else map(follow, pairwise(edges)):
+            pass
         complete = bool(np.all(story.reported_s < np.inf))
         over_s = float(story.reported_s.max()) if complete else min(end.horizon_s, float(story.stranded_s.min()))
         if self._idles_simply:
