@@ -1,4 +1,4 @@
-"""Arithmetic of one data row, compiled: random row indices, dot products, losses, conjugates and dual steps.
+"""Arithmetic of one data row, compiled: random row indices, losses, conjugates and dual steps.
 
 The coordinate steps are the closed forms of SDCA (Shalev-Shwartz and Zhang, JMLR 2013); the random words are
 Philox 4x32-10 (Salmon et al., SC'11), the same as in ``scenarios.streams``. ``losses`` says the rest in plain
@@ -20,14 +20,14 @@ Array = NDArray[Any]
 HINGE, SMOOTHED_HINGE, SQUARED_HINGE, LOGISTIC, SQUARED = range(5)
 UNIFORM, PERMUTATION, CYCLIC = range(3)
 
-COMPILED: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy"}
+UNCACHED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 _M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
 _LOW, _SHIFT, _ZERO = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0)
 _EPS = 2.220446049250313e-16
 
 
-@njit(**COMPILED)
+@njit(forceinline=True, **UNCACHED)
 def philox_words(block: int, round_: int, entity: int, key0: int, key1: int) -> tuple[Any, Any, Any, Any]:
     """Return the four words of ``scenarios.streams.philox((block, round_, entity, 0), (key0, key1))``."""
     c0, c1, c2, c3 = np.uint64(block), np.uint64(round_), np.uint64(entity), _ZERO
@@ -39,7 +39,7 @@ def philox_words(block: int, round_: int, entity: int, key0: int, key1: int) -> 
     return c0, c1, c2, c3
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def draw(sampling: int, position: int, n: int, word: Any, order: Array) -> Any:
     """Return the row at a position of an epoch; ``order`` carries its permutation (lazy Fisher-Yates)."""
     if sampling == UNIFORM:
@@ -56,48 +56,18 @@ def draw(sampling: int, position: int, n: int, word: Any, order: Array) -> Any:
     return row
 
 
-@njit(fastmath={"reassoc"}, **COMPILED)
-def dot(X: Array, row: int, w: Array) -> float:
-    """Return X[row].w; additions may be reordered into vector lanes, always the same way on one processor."""
-    x, total = X[row], 0.0
-    for j in range(w.shape[0]):
-        total += x[j] * w[j]
-    return total
-
-
-@njit(**COMPILED)
-def touch(X: Array) -> float:
-    """Read every cache line of a terminal's rows in order and return 0.
-
-    Rows drawn at random one after the other wait for memory each; rows that were streamed before do not: twice the
-    speed on data larger than the caches.
-    """
-    total = 0.0
-    for i in range(X.shape[0]):
-        for j in range(0, X.shape[1], 8):
-            total += X[i, j]
-    return 0.0 * min(max(total, -1.0), 1.0)
-
-
-@njit(**COMPILED)
-def add_row(X: Array, row: int, scale: float, w: Array) -> None:
-    """Add ``scale * X[row]`` to ``w`` in place."""
-    for j in range(w.shape[0]):
-        w[j] += scale * X[row, j]
-
-
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def _softplus(x: float) -> float:
     return max(x, 0.0) + np.log1p(np.exp(-abs(x)))
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def curvature(code: int, smoothing: float) -> float:
     """Return the mu that makes one formula of the three hinges: 0 plain, 1 squared (with no linear part)."""
     return 0.0 if code == HINGE else (1.0 if code == SQUARED_HINGE else smoothing)
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def loss(code: int, mu: float, score: float, y: float) -> float:
     """Return the loss of one row, see :class:`learning.primal_dual.losses.Loss`."""
     if code == SQUARED:
@@ -108,7 +78,7 @@ def loss(code: int, mu: float, score: float, y: float) -> float:
     return 0.5 * short * short / mu if code == SQUARED_HINGE or short < mu else short - 0.5 * mu
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def slope(code: int, mu: float, score: float, y: float) -> float:
     """Return d loss / d score of one row (0 at the hinge's kink)."""
     if code == SQUARED:
@@ -123,7 +93,7 @@ def slope(code: int, mu: float, score: float, y: float) -> float:
     return -y if short > 0.0 else 0.0
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def conjugate(code: int, mu: float, a: float, y: float) -> float:
     """Return loss*(-beta) of one row at a dual inside its domain."""
     if code == SQUARED:
@@ -134,7 +104,7 @@ def conjugate(code: int, mu: float, a: float, y: float) -> float:
     return value + (1.0 - a) * np.log1p(-a) if a < 1.0 else value
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def fenchel_young(code: int, mu: float, score: float, a: float, y: float) -> float:
     """Return loss + conjugate + beta * score >= 0, written without cancellation."""
     if code == SQUARED:
@@ -150,7 +120,7 @@ def fenchel_young(code: int, mu: float, score: float, a: float, y: float) -> flo
     return (1.0 - a) * (short - 0.5 * mu * (1.0 + a))
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def _logistic_step(a: float, m: float, q: float) -> float:
     """Return the root c of m + q (c - a) + logit(c) = 0 by Newton in z = logit(c).
 
@@ -174,7 +144,7 @@ def _logistic_step(a: float, m: float, q: float) -> float:
     return 1.0 / (1.0 + tail) if z >= 0.0 else tail / (1.0 + tail)
 
 
-@njit(**COMPILED)
+@njit(forceinline=True, **UNCACHED)
 def coordinate_step(code: int, mu: float, a: float, score: float, y: float, q: float) -> float:
     """Return the dual that maximises the local sub-problem along one coordinate, q > 0."""
     if code == SQUARED:

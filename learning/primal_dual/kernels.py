@@ -15,89 +15,80 @@ Argument names shared by the public kernels (M terminals exist, T jobs are done,
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import get_num_threads, njit, prange
 
 from learning.primal_dual.kernel_maths import (
-    COMPILED,
-    CYCLIC,
     PERMUTATION,
     SQUARED,
+    UNCACHED,
     Array,
-    add_row,
     conjugate,
     coordinate_step,
     curvature,
-    dot,
     draw,
     fenchel_young,
     loss,
     philox_words,
     slope,
-    touch,
 )
+from learning.primal_dual.side_by_side import LANES, Data, Jobs, Results, ascend, make_lanes
+from learning.primal_dual.vector_rows import FAN, add_row, add_rows, dot, prefetch
 
-# The cached kernels below are renewed when this line is; a test keeps it equal to the digest of the file it names.
-KERNEL_MATHS_SHA256 = "49d04261950155f2b893af8df7a53093c436576bc0b1352d2b53ef3c0c858cac"
+# The cached kernels below are renewed when these lines are; a test keeps them equal to the digests of the files.
+KERNEL_MATHS_SHA256 = "ccd1b347bc32cf08802a17aec751910ad779316e1a7f5dc5159e0e8b805fd664"
+SIDE_BY_SIDE_SHA256 = "84843abcb6d72df83673bf99189cb7f5f2e3e82cbcae0add9c2ddc2a3e42d292"
+VECTOR_ROWS_SHA256 = "e0b61aeb05a934091c6c10fbd1f772f6469fca6a698e1060a371947cc105d9c6"
 
-
-@njit(**COMPILED)
-def _ascend(
-    code: int,
-    mu: float,
-    X: Array,
-    y: Array,
-    norms: Array,
-    alpha: Array,
-    w: Array,
-    steps: int,
-    scale: float,
-    stream: tuple[int, int, int, int],
-    sampling: int,
-    measures_gap: bool,
-    a: Array,
-    du: Array,
-    gap: Array,
-) -> None:
-    """Do one job of :func:`local_dual_ascent`; arrays are its own slices, ``scale`` is sigma' / lam_n."""
-    n, d = a.shape[0], w.shape[0]
-    local, order = w.copy(), np.empty(n, np.int64)
-    a[:] = alpha
-    du[:] = touch(X)
-    words, position = philox_words(0, 0, 0, 0, 0), 0
-    for step in range(steps if n > 0 else 0):
-        if step & 3 == 0 and sampling != CYCLIC:
-            words = philox_words(step >> 2, stream[0], stream[1], stream[2], stream[3])
-        i = draw(sampling, position, n, words[step & 3], order)
-        position = position + 1 if position + 1 < n else 0
-        q = scale * norms[i]
-        if q > 0.0:
-            old = a[i]
-            a[i] = coordinate_step(code, mu, old, dot(X, i, local), y[i], q)
-            sign = 1.0 if code == SQUARED else np.float64(y[i])
-            add_row(X, i, scale * sign * (a[i] - old), local)
-    for i in range(n):
-        if a[i] != alpha[i]:
-            sign = 1.0 if code == SQUARED else np.float64(y[i])
-            add_row(X, i, sign * (a[i] - alpha[i]), du)
-    gap[:] = np.nan
-    if measures_gap:
-        before = after = 0.0
-        for j in range(d):
-            local[j] = w[j] + scale * du[j]
-        for i in range(n):
-            before += fenchel_young(code, mu, dot(X, i, w), alpha[i], y[i])
-            after += fenchel_young(code, mu, dot(X, i, local), a[i], y[i])
-        gap[0], gap[1] = before, after
+COMPILED = UNCACHED | {"cache": True}
+_SHARES = 8  # parts of the jobs a thread does: few enough to reuse scratch, enough to even out unequal jobs
 
 
 @njit(parallel=True, **COMPILED)
 def squared_norms(X: Array, out: Array) -> None:
     """Write ||x_i||^2 of the rows of X (n, d) into ``out`` (n,)."""
     for i in prange(X.shape[0]):
-        out[i] = dot(X, i, X[i])
+        out[i] = dot(X, i, X, i)
 
 
 @njit(parallel=True, **COMPILED)
+def _ascend_in_parts(
+    loss_code: int,
+    smoothing: float,
+    X: Array,
+    y: Array,
+    norms: Array,
+    alpha: Array,
+    offsets: Array,
+    terminals: Array,
+    w: Array,
+    steps: Array,
+    scale: Array,
+    rounds: Array,
+    key0: int,
+    key1: int,
+    sampling: int,
+    measures_gap: bool,
+    out_alpha: Array,
+    out_offsets: Array,
+    out_du: Array,
+    out_gap: Array,
+    width: int,
+    parts: int,
+) -> None:
+    """Do the jobs of :func:`local_dual_ascent` in ``parts`` parts, ``width`` at a time in each."""
+    mu, T = curvature(loss_code, smoothing), terminals.shape[0]
+    groups = (T + width - 1) // width
+    for index in prange(parts):
+        part = np.int64(index)
+        first, stop = groups * part // parts * width, min(T, groups * (part + 1) // parts * width)
+        n_max = np.int64(0)
+        for t in range(first, stop):
+            n_max = max(n_max, offsets[terminals[t] + 1] - offsets[terminals[t]])
+        data, jobs = Data(X, y, norms, alpha, offsets), Jobs(terminals, w, steps, scale, rounds)
+        results, lanes = Results(out_alpha, out_offsets, out_du, out_gap), make_lanes(width, w, n_max)
+        ascend(loss_code, mu, data, jobs, results, lanes, first, stop, (key0, key1), sampling, measures_gap)
+
+
 def local_dual_ascent(
     loss_code: int,
     smoothing: float,
@@ -138,15 +129,13 @@ def local_dual_ascent(
         out_gap: (T, 2) sums of the Fenchel-Young terms before (old duals at w) and after (new duals at the
             terminal's own w + sigma' du / lam_n).
     """
-    mu = curvature(loss_code, smoothing)
-    for t in prange(terminals.shape[0]):
-        j = terminals[t]
-        mine = slice(offsets[j], offsets[j + 1])
-        scale, stream = sigma_prime[t] / lam_n[t], (rounds[t], j, key0, key1)
-        data = (X[mine], y[mine], norms[mine], alpha[mine])
-        start = (w[t], steps[t], scale, stream, sampling, measures_gap)
-        candidate = out_alpha[out_offsets[t] : out_offsets[t + 1]]
-        _ascend(loss_code, mu, *data, *start, candidate, out_du[t], out_gap[t])
+    T, threads = len(terminals), get_num_threads()
+    width = min(LANES, -(-T // threads))  # rather two threads with a terminal each than one with two
+    parts = min(-(-T // max(1, width)), _SHARES * threads)
+    out_gap.fill(np.nan)
+    data, jobs = (X, y, norms, alpha, offsets), (terminals, w, steps, sigma_prime / lam_n, rounds)
+    how, results = (key0, key1, sampling, measures_gap), (out_alpha, out_offsets, out_du, out_gap)
+    _ascend_in_parts(loss_code, smoothing, *data, *jobs, *how, *results, width, parts)
 
 
 @njit(parallel=True, **COMPILED)
@@ -166,19 +155,22 @@ def terminal_sums(
     for t in prange(terminals.shape[0]):
         losses = conjugates = terms = 0.0
         for i in range(offsets[terminals[t]], offsets[terminals[t] + 1]):
-            score = dot(X, i, w[t])
+            score = dot(X, i, w, t)
             losses += loss(loss_code, mu, score, y[i])
             conjugates += conjugate(loss_code, mu, alpha[i], y[i])
             terms += fenchel_young(loss_code, mu, score, alpha[i], y[i])
         out[t, 0], out[t, 1], out[t, 2] = losses, conjugates, terms
 
 
-@njit(**COMPILED)
+@njit(**UNCACHED)
 def _descend(
     code: int,
     mu: float,
     X: Array,
     y: Array,
+    low: int,
+    n: int,
+    ahead: int,
     anchor: Array,
     steps: int,
     batch: int,
@@ -187,26 +179,39 @@ def _descend(
     proximal: float,
     stream: tuple[int, int, int, int],
     w: Array,
+    t: int,
 ) -> None:
-    """Do one job of :func:`local_sgd` on ``w`` in place; all arrays are the job's own slices."""
-    n, d = X.shape[0], w.shape[0]
-    gradient, order = np.empty(d), np.empty(n, np.int64)
+    """Do one job of :func:`local_sgd` on row ``t`` of ``w`` in place, on the ``n`` rows from ``low`` on.
+
+    Meanwhile the rows from ``ahead`` on, which are likely to be next, are brought near.
+    """
+    gradient, order = np.empty((1, w.shape[1])), np.empty(n, np.int64)
+    room = min(batch, n) + FAN
+    rows, slopes = np.empty(room, np.int64), np.empty(room)
     words = philox_words(0, 0, 0, 0, 0)
     used = first = 0
     for _ in range(steps if n > 0 else 0):
         count = min(batch, n - first)
-        for j in range(d):
-            gradient[j] = ridge * w[j] + proximal * (w[j] - anchor[j])
-        for i in range(first, first + count):
-            row = i
+        for k in range(count):
+            row = first + k
+            prefetch(X, ahead + row)
+            prefetch(y, ahead + row)
             if batch < n:
                 if used & 3 == 0:
                     words = philox_words(used >> 2, stream[0], stream[1], stream[2], stream[3])
-                row = draw(PERMUTATION, used % n, n, words[used & 3], order)
+                row = draw(PERMUTATION, row, n, words[used & 3], order)
                 used += 1
-            add_row(X, row, slope(code, mu, dot(X, row, w), y[row]) / count, gradient)
-        for j in range(d):
-            w[j] -= rate * gradient[j]
+            rows[k] = low + row
+            slopes[k] = slope(code, mu, dot(X, low + row, w, t), y[low + row]) / count
+        for k in range(count, count + FAN):  # the last few are filled up with nothing
+            rows[k], slopes[k] = low, 0.0
+        for c in range(gradient.shape[1]):
+            gradient[0, c] = 0.0
+        add_row(w, t, ridge + proximal, gradient, 0)
+        add_row(anchor, t, -proximal, gradient, 0)
+        for k in range(0, count, FAN):
+            add_rows(X, rows, slopes, k, gradient, 0)
+        add_row(gradient, 0, -rate, w, t)
         first = (first + count) % n
 
 
@@ -241,25 +246,15 @@ def local_sgd(
         out_w: (T, d) the models reached.
     """
     mu = curvature(loss_code, smoothing)
-    for t in prange(terminals.shape[0]):
+    for index in prange(terminals.shape[0]):
+        t = np.int64(index)
         j = terminals[t]
-        lo, hi = offsets[j], offsets[j + 1]
-        out_w[t] = w[t]
-        stream = (rounds[t], j, key0, key1)
-        _descend(
-            loss_code,
-            mu,
-            X[lo:hi],
-            y[lo:hi],
-            anchor[t],
-            steps[t],
-            batch,
-            learning_rate[t],
-            ridge,
-            proximal,
-            stream,
-            out_w[t],
-        )
+        low, n = offsets[j], offsets[j + 1] - offsets[j]
+        for c in range(w.shape[1]):
+            out_w[t, c] = w[t, c]
+        ahead = offsets[terminals[min(t + 1, terminals.shape[0] - 1)]]
+        start, stream = (X, y, low, n, ahead, anchor, steps[t], batch), (rounds[t], j, key0, key1)
+        _descend(loss_code, mu, *start, learning_rate[t], ridge, proximal, stream, out_w, t)
 
 
 @njit(**COMPILED)
@@ -288,7 +283,7 @@ def joint_epochs(
         first_epoch: index of the first epoch in the permutation stream.
     """
     mu, n = curvature(loss_code, smoothing), y.shape[0]
-    order = np.empty(n, np.int64)
+    order, sums = np.empty(n, np.int64), total.reshape(1, total.shape[0])
     words = philox_words(0, 0, 0, 0, 0)
     for epoch in range(first_epoch, first_epoch + epochs):
         for position in range(n):
@@ -297,8 +292,8 @@ def joint_epochs(
             i = draw(PERMUTATION, position, n, words[position & 3], order)
             if curvatures[i] > 0.0:
                 b, old = task[i], alpha[i]
-                score = own * dot(X, i, U[b]) + shared * dot(X, i, total)
+                score = own * dot(X, i, U, b) + shared * dot(X, i, sums, 0)
                 alpha[i] = coordinate_step(loss_code, mu, old, score, y[i], curvatures[i])
                 change = (alpha[i] - old) * inverse_counts[b] * (1.0 if loss_code == SQUARED else y[i])
-                add_row(X, i, change, U[b])
-                add_row(X, i, change, total)
+                add_row(X, i, change, U, b)
+                add_row(X, i, change, sums, 0)
