@@ -15,13 +15,9 @@ MANY = 100_000
 
 
 def run(ground: Ground, method: Method, task_names: list[str], on_cloud: Callable[[Row], None] | None = None) -> Result:
-    """Run ``method`` on ``ground`` with the engine that the scenario asks for.
-
-    Terminals that learn on their own have no cohorts: they are processes always.
-    """
+    """Run ``method`` on ``ground`` with the engine that the scenario asks for."""
     wanted = ground.scenario.engine
-    cohorts = wanted == "cohort" or (wanted == "auto" and ground.terminals > MANY)
-    if cohorts and method.protocol == "hierarchical":
+    if wanted == "cohort" or (wanted == "auto" and ground.terminals > MANY):
         from netsim.cohort.engine import simulate_cohorts  # brings compiled code, which small runs can do without
 
         return simulate_cohorts(ground, method, task_names, on_cloud)

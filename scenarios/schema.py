@@ -349,7 +349,7 @@ class Scenario(Section):
     methods: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Method], Field(min_length=1)]
     engine: Literal["auto", "process", "cohort"] = "auto"
     """process: every terminal is a process of its own; cohort: a base station's terminals are simulated together, the
-    same world in arrays; auto: cohort above 100 000 terminals. Methods without a network always run as processes."""
+    same world in arrays; auto: cohort above 100 000 terminals."""
     output: Output = Output()
 
     @model_validator(mode="after")

@@ -76,9 +76,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def write_table(
-    path: Path, table: Sequence[Mapping[str, Any]] | Mapping[str, Any], stamp: Mapping[str, Any]
-) -> None:
+def write_table(path: Path, table: Sequence[Mapping[str, Any]] | Mapping[str, Any], stamp: Mapping[str, Any]) -> None:
     """Write rows, or columns by name, as Parquet, with the columns of ``stamp`` in front."""
     frame = pd.DataFrame(table)
     for position, (name, value) in enumerate(stamp.items()):

@@ -31,16 +31,26 @@ def budgets(draw: st.DrawFn) -> dict[str, float]:
 @MANY
 @given(st.data())
 def test_both_engines_record_the_same(data: st.DataObject) -> None:
+    _hold_to_each_other(data, "hierarchical")
+
+
+@MANY
+@given(st.data())
+def test_both_engines_record_the_same_of_terminals_on_their_own(data: st.DataObject) -> None:
+    _hold_to_each_other(data, "isolated")
+
+
+def _hold_to_each_other(data: st.DataObject, protocol: str) -> None:
     where: World = data.draw(worlds(30.0, budget=data.draw(budgets())))
     for j, device in enumerate(list(where.devices)):
         if device.battery_j is not None:  # what happens first is not defined where two batteries die together
             change(where, j, battery_j=device.battery_j * (1.0 + 0.01 * j))
-    method: Counting = data.draw(methods(spread=0.3))
+    method: Counting = data.draw(methods(spread=0.381966, protocol=protocol))
     again = Counting(**{name: getattr(method, name) for name in _SETTINGS})
     assert_agree(run(where, method), simulate_cohorts(where, again, [f"task {s}" for s in range(where.sites)]))
     assert method.total == again.total
 
 
 _SETTINGS = (
-    "bits_down", "bits_up", "samples", "local_iterations", "bs_iterations", "cloud_rounds", "spread",
+    "bits_down", "bits_up", "samples", "local_iterations", "bs_iterations", "cloud_rounds", "spread", "protocol",
 )  # fmt: skip
