@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.deferred import DeferredQueue, Pending
-from learning.metrics import TaskMetrics, evaluate_tasks
+from learning.metrics import evaluate_tasks
 from learning.models import Model
 from learning.setting import Setting
 from learning.state import State, take
@@ -18,6 +18,7 @@ from learning.state import State, take
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 SPLITS = ("validation", "test")
+_ROWS_AT_A_TIME = 2_000_000
 MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
 
@@ -82,24 +83,31 @@ class Evaluator:
         return self._coupling.objective(mean, models)
 
     def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
-        """Score everything, then compute all measures of the whole batch in one go."""
-        scores, labels = [], []
-        for tasks, models in batch:
-            for task, w in zip(tasks, models, strict=True):
-                for X, y in self._held_out[task]:
-                    scores.append(self._model.scores(w, X))
-                    labels.append(y)
-        offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
-        measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
+        """Score everything and compute all measures together, as many rows at a time as are worth keeping."""
+        parts: list[Array] = []
+        scores: list[Array] = []
+        labels: list[Array] = []
+        rows = 0
+        for task, w in ((task, w) for tasks, models in batch for task, w in zip(tasks, models, strict=True)):
+            for X, y in self._held_out[task]:
+                scores.append(self._model.scores(w, X))
+                labels.append(y)
+                rows += len(y)
+            if rows > _ROWS_AT_A_TIME:
+                parts.append(_measured(scores, labels))
+                scores, labels, rows = [], [], 0
+        if labels:
+            parts.append(_measured(scores, labels))
+        measured = np.concatenate(parts)
         tables, at = [], 0
         for tasks, _ in batch:
-            tables.append(self._rows(tasks.tolist(), measured, at))
+            tables.append(self._rows(tasks.tolist(), measured[at : at + len(tasks) * len(SPLITS)]))
             at += len(tasks) * len(SPLITS)
         return tables
 
-    def _rows(self, tasks: Sequence[int], measured: TaskMetrics, at: int) -> list[dict[str, Any]]:
-        values = np.stack([getattr(measured, name)[at : at + len(tasks) * len(SPLITS)] for name in MEASURES])
-        values = values.reshape(len(MEASURES), len(tasks), len(SPLITS)).transpose(1, 2, 0)
+    def _rows(self, tasks: Sequence[int], measured: Array) -> list[dict[str, Any]]:
+        """Return a row per task and split from (tasks x splits, measures) numbers."""
+        values = measured.reshape(len(tasks), len(SPLITS), len(MEASURES))
         different = list(dict.fromkeys(tasks))
         if len(different) < len(tasks):
             owner = np.asarray(tasks)
@@ -110,6 +118,13 @@ class Evaluator:
                 measured_here = dict(zip(MEASURES, numbers, strict=True))
                 rows.append({"task": self._names[task], "split": name, **measured_here, "samples": len(y)})
         return rows
+
+
+def _measured(scores: list[Array], labels: list[Array]) -> Array:
+    """Return (parts, measures) of lists of scores and labels."""
+    offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
+    measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
+    return np.column_stack([getattr(measured, name) for name in MEASURES])
 
 
 def _copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:

@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from tests.benchmarks import clients, kernels, published, urban
+from tests.benchmarks import clients, events, gpu, kernels, population, published, urban
 
 
 def main() -> None:
     """Run every benchmark in turn."""
     figures = {}
-    for part in (clients, kernels, published, urban):  # memory grows: the clients first
+    for part in (kernels, clients, events, population, published, urban, gpu):
         measured = part.main()
         print(part.text(measured), end="\n\n", flush=True)
         figures[part.__name__.rpartition(".")[2]] = measured

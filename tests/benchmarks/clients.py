@@ -7,19 +7,21 @@ evaluation. Baseline in the same run: one client at a time in a plain torch loop
 from __future__ import annotations
 
 import gc
+import json
 import resource
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
-import torch
 
 from learning.build import build_method, build_setting
 from learning.data.federate import Evaluation, Federation
 from learning.messages import Plan
 from learning.methods.fedavg import FedAvg
+from netsim.engines import run
 from netsim.port import Cohort
-from netsim.simulation import simulate
-from netsim.world import build_world
+from netsim.world import build_ground
 from scenarios.loading import check
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
@@ -55,13 +57,18 @@ def scenario(rounds: int) -> Scenario:
     )
 
 
+def everyone(data: Federation, sites: int) -> Cohort:
+    """Return all terminals as one cohort."""
+    offsets = np.searchsorted(data.terminal_task, np.arange(sites + 1))
+    return Cohort(np.arange(sites), offsets, np.arange(len(data.terminal_task)))
+
+
 def learn(data: Federation, experiment: Scenario, rounds: int) -> None:
     """Run the rounds through the method's port, without a network."""
     setting = build_setting(experiment, data, Streams(0))
     method = build_method("fedavg", experiment.methods["fedavg"], setting)
     assert isinstance(method, FedAvg)
-    owner, sites = data.terminal_task, np.arange(setting.tasks)
-    cohort = Cohort(sites, np.searchsorted(owner, np.arange(setting.tasks + 1)), np.arange(setting.terminals))
+    cohort, sites = everyone(data, setting.tasks), np.arange(setting.tasks)
     plan, everybody = Plan(STEPS, 1), np.full(setting.terminals, True)
     for _ in range(rounds):
         method.adopt(sites)
@@ -70,16 +77,18 @@ def learn(data: Federation, experiment: Scenario, rounds: int) -> None:
         method.settle()
 
 
-def simulate_network(data: Federation, experiment: Scenario) -> None:
+def simulate_network(data: Federation, experiment: Scenario, engine: str) -> None:
     """Run the same with every network event."""
     setting = build_setting(experiment, data, Streams(0))
     method: Any = build_method("fedavg", experiment.methods["fedavg"], setting)
-    world = build_world(experiment, [int(t) for t in data.terminal_task], setting.tasks, Streams(0))
-    simulate(world, method, list(data.task_names))
+    chosen = experiment.model_copy(update={"engine": engine})
+    run(build_ground(chosen, data.terminal_task, setting.tasks, Streams(0)), method, list(data.task_names))
 
 
 def torch_loop(data: Federation, rounds: int) -> None:
     """One client at a time: torch.nn.Linear and torch.optim.SGD, as most frameworks work."""
+    import torch  # not where ours is measured: it is not part of it
+
     clients, features = len(data.terminal_task), data.X.shape[1]
     X, y = torch.as_tensor(data.X), torch.as_tensor(data.y)
     average = torch.zeros(1, features, dtype=torch.float64)
@@ -98,42 +107,78 @@ def torch_loop(data: Federation, rounds: int) -> None:
         average = torch.stack(models).mean(0)
 
 
-def main() -> dict[str, Any]:
-    """Measure and return figures, one entry per workload."""
-    gc.set_threshold(100_000, 50, 50)  # as the trials' own processes do
-    return {f"{c} clients, d={d}, {r} rounds": measure(c, d, r) for c, d, r in WORKLOADS}
-
-
 def measure(clients: int, features: int, rounds: int) -> dict[str, float]:
-    """Return updates per second."""
+    """Return updates per second of ours, measured in this process."""
+    gc.set_threshold(100_000, 50, 50)  # as the trials' own processes do
     data, experiment = federation(clients, features, max(1, clients // 50)), scenario(rounds)
     learn(data, experiment, 1)  # what is done once is not timed
-    torch_loop(data, 1)
     alone_s, _ = best_s(lambda: learn(data, experiment, rounds))
-    network_s, _ = best_s(lambda: simulate_network(data, experiment))
-    loop_rounds = 1 if clients > 100 else 10
-    loop_s, _ = best_s(lambda: torch_loop(data, loop_rounds), 1)
-    updates, loop_updates = clients * rounds, clients * loop_rounds
+    network_s, _ = best_s(lambda: simulate_network(data, experiment, "process"))
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    simulate_network(data, experiment, "cohort")
+    cohort_s, _ = best_s(lambda: simulate_network(data, experiment, "cohort"))
+    updates = clients * rounds
     return {
+        "submit_us": submit_us(data, experiment),
         "alone_per_s": updates / alone_s,
         "network_per_s": updates / network_s,
-        "torch_loop_per_s": loop_updates / loop_s,
-        "network_over_loop": updates / network_s / (loop_updates / loop_s),
+        "cohort_per_s": updates / cohort_s,
         "network_s": network_s,
-        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
+        "peak_memory_mb": peak_mb,
     }
+
+
+def submit_us(data: Federation, experiment: Scenario) -> float:
+    """Return the time to submit the work of a cohort and its aggregation, per terminal, microseconds."""
+    setting = build_setting(experiment, data, Streams(0))
+    method: Any = build_method("fedavg", experiment.methods["fedavg"], setting)
+    cohort, everybody = everyone(data, setting.tasks), np.full(setting.terminals, True)
+    plan = Plan(STEPS, 1)
+
+    def submit() -> None:
+        method.merge(cohort, method.train(cohort, plan), everybody)
+
+    seconds, _ = best_s(submit, 9)
+    method.settle()
+    return seconds / setting.terminals * 1e6
+
+
+def main() -> dict[str, Any]:
+    """Measure every workload: ours in a process of its own, then the baseline."""
+    figures = {}
+    for clients, features, rounds in WORKLOADS:
+        command = [sys.executable, "-m", "tests.benchmarks.clients", str(clients), str(features), str(rounds)]
+        ours = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        data = federation(clients, features, max(1, clients // 50))
+        torch_loop(data, 1)
+        loop_rounds = 1 if clients > 100 else 10
+        loop_s, _ = best_s(lambda data=data, n=loop_rounds: torch_loop(data, n))  # type: ignore[misc]
+        per_s = clients * loop_rounds / loop_s
+        ratios = {"torch_loop_per_s": per_s, "network_over_loop": ours["network_per_s"] / per_s}
+        figures[f"{clients} clients, d={features}, {rounds} rounds"] = ours | ratios
+    return figures
 
 
 def text(figures: dict[str, Any]) -> str:
     """Return the figures as a table."""
-    columns = ["", "learning alone /s", "with network /s", "torch loop /s", "network/loop", "network s", "peak MB"]
-    keys = ("alone_per_s", "network_per_s", "torch_loop_per_s", "network_over_loop")
+    names = ("learning alone /s", "with network /s", "cohorts /s", "torch loop /s", "network/loop")
+    columns = ["", *names, "network s", "submit us", "peak MB"]
+    keys = ("alone_per_s", "network_per_s", "cohort_per_s", "torch_loop_per_s", "network_over_loop")
     rows = [
-        [name, *(f"{f[key]:,.0f}" for key in keys), f"{f['network_s']:.2f}", f"{f['peak_memory_mb']:.0f}"]
+        [
+            name,
+            *(f"{f[key]:,.0f}" for key in keys),
+            f"{f['network_s']:.2f}",
+            f"{f['submit_us']:.2f}",
+            f"{f['peak_memory_mb']:.0f}",
+        ]
         for name, f in figures.items()
     ]
     return table("Client updates per second", columns, rows)
 
 
 if __name__ == "__main__":
-    print(text(main()))
+    if len(sys.argv) == 4:
+        print(json.dumps(measure(*(int(argument) for argument in sys.argv[1:]))))
+    else:
+        print(text(main()))
