@@ -69,10 +69,11 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     trial, scenario, data = job.trial, job.trial.scenario, job.federation
     streams = Streams(trial.seed)
     setting = build_setting(scenario, data, streams, trial.device)
-    # The port carries a method's own parcels back to it, which the type of a protocol cannot say.
+    # The port hands a method's own plans back to it, which the type of a protocol cannot say.
     method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
-    if "torch" in sys.modules:  # loaded by what needs it only: a GPU, or a torch module as the model
-        sys.modules["torch"].set_num_threads(job.threads)
+    for module in ("numba", "torch"):  # each loaded only by what needs it
+        if module in sys.modules:
+            sys.modules[module].set_num_threads(job.threads)
     ground = build_ground(scenario, data.terminal_task, len(data.task_names), streams)
     result = run(ground, method, list(data.task_names), _progress(method, report))
     summary = {

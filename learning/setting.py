@@ -28,7 +28,7 @@ class Setting:
         device: torch device of the data, ``"cpu"`` or ``"cuda"``.
         bits_per_value: bits that carry one number.
         overhead_bits: added to every message.
-        edge_metrics: whether test scores are measured at base-station aggregations too.
+        edge_metrics: whether scores and certificates are measured at base-station aggregations too.
     """
 
     federation: Federation

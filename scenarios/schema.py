@@ -324,7 +324,7 @@ class Output(Section):
     trace: bool = False
     """Write trace.json per trial: a timeline for chrome://tracing or Perfetto."""
     edge_metrics: bool = True
-    """Measure test scores at every base-station aggregation, not only at the cloud's."""
+    """Measure scores and certificates at every base-station aggregation, not only at the cloud's."""
 
 
 class Scenario(Section):
