@@ -25,7 +25,7 @@ from learning.segments import segment_sums
 
 Array = NDArray[Any]
 _BLOCK = 2**21  # numbers of X that are gathered at a time, 16 MB
-_WORTH_SHARING = 200_000  # multiplications; below, waking a second thread costs more than it saves
+_WORTH_SHARING = 1_000_000  # multiplications; below, waking a second thread costs more than it saves
 
 
 class KernelSolver:

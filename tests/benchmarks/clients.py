@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import subprocess
 import sys
 from typing import Any
@@ -25,7 +24,7 @@ from netsim.world import build_ground
 from scenarios.loading import check
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
-from tests.benchmarks.timing import best_s, table
+from tests.benchmarks.timing import best_s, peak_memory_b, table
 
 SAMPLES, STEPS, BATCH, RATE = 100, 10, 10, 0.1
 WORKLOADS = ((5, 10, 100), (5, 100, 100), (1000, 10, 20), (1000, 100, 20))  # clients, features, rounds
@@ -114,7 +113,7 @@ def measure(clients: int, features: int, rounds: int) -> dict[str, float]:
     learn(data, experiment, 1)  # what is done once is not timed
     alone_s, _ = best_s(lambda: learn(data, experiment, rounds))
     network_s, _ = best_s(lambda: simulate_network(data, experiment, "process"))
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    peak_mb = peak_memory_b() / 1e6
     simulate_network(data, experiment, "cohort")
     cohort_s, _ = best_s(lambda: simulate_network(data, experiment, "cohort"))
     updates = clients * rounds

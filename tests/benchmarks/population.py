@@ -8,7 +8,6 @@ population, once with 1000 terminals in every cell. Each population runs in a pr
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -23,7 +22,7 @@ from netsim.world import build_ground
 from scenarios.loading import check
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
-from tests.benchmarks.timing import table
+from tests.benchmarks.timing import peak_memory_b, table
 
 ROWS, FEATURES, ROUNDS = 10, 10, 4
 WORKLOADS = (
@@ -69,7 +68,7 @@ def measure(terminals: int, cells: int) -> dict[str, float]:
     warm_up = federation(1000, 10)
     _run(experiment, warm_up, [])
     data = federation(terminals, cells)
-    before_b = _peak_b()  # the data is there, and everything that is loaded once
+    before_b = peak_memory_b()  # the data is there, and everything that is loaded once
     stamps: list[float] = []
     started_s = time.perf_counter()
     updates = _run(experiment, data, stamps)
@@ -79,8 +78,8 @@ def measure(terminals: int, cells: int) -> dict[str, float]:
         "update_us": float(cpu_s.min()) / (updates / ROUNDS) * 1e6,
         "updates_per_round": updates / ROUNDS,
         "whole_s": time.perf_counter() - started_s,
-        "bytes_per_terminal": (_peak_b() - before_b) / terminals,
-        "peak_memory_mb": _peak_b() / 1e6,
+        "bytes_per_terminal": (peak_memory_b() - before_b) / terminals,
+        "peak_memory_mb": peak_memory_b() / 1e6,
     }
 
 
@@ -94,10 +93,6 @@ def _run(experiment: Scenario, data: Federation, stamps: list[float]) -> int:
         stamps.append(time.process_time())
 
     return len(simulate_cohorts(ground, method, list(data.task_names), on_cloud).participation)
-
-
-def _peak_b() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def main() -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import resource
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -17,6 +19,15 @@ def best_s(action: Callable[[], T], repeats: int = 3) -> tuple[float, T]:
         result = action()
         durations.append(time.perf_counter() - started_s)
     return min(durations), result
+
+
+def peak_memory_b() -> float:
+    """Return the most memory this process has had, bytes."""
+    status = Path("/proc/self/status")
+    if status.exists():  # the other figure includes what a parent had when it started this process
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return float(peak.split()[1]) * 1024.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> str:
