@@ -8,6 +8,7 @@ population, once with 1000 terminals in every cell. Each population runs in a pr
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -69,12 +70,13 @@ def measure(terminals: int, cells: int) -> dict[str, float]:
     _run(experiment, warm_up, [])
     data = federation(terminals, cells)
     before_b = peak_memory_b()  # the data is there, and everything that is loaded once
-    stamps: list[float] = []
+    stamps: list[tuple[float, float]] = []
     started_s = time.perf_counter()
     updates = _run(experiment, data, stamps)
-    cpu_s = np.diff(stamps)  # the first round also allocates
+    cpu_s, wall_s = np.diff(stamps, axis=0).T  # the first round also allocates
     return {
         "round_cpu_s": float(cpu_s.min()),
+        "round_wall_s": float(wall_s.min()),
         "update_us": float(cpu_s.min()) / (updates / ROUNDS) * 1e6,
         "updates_per_round": updates / ROUNDS,
         "whole_s": time.perf_counter() - started_s,
@@ -83,37 +85,43 @@ def measure(terminals: int, cells: int) -> dict[str, float]:
     }
 
 
-def _run(experiment: Scenario, data: Federation, stamps: list[float]) -> int:
+def _run(experiment: Scenario, data: Federation, stamps: list[tuple[float, float]]) -> int:
     setting = build_setting(experiment, data, Streams(0))
     method: Any = build_method("hfedmtl", experiment.methods["hfedmtl"], setting)
     ground = build_ground(experiment, data.terminal_task, len(data.task_names), Streams(0))
 
     def on_cloud(_: Any) -> None:
         method.settle()
-        stamps.append(time.process_time())
+        stamps.append((time.process_time(), time.perf_counter()))
 
     return len(simulate_cohorts(ground, method, list(data.task_names), on_cloud).participation)
 
 
 def main() -> dict[str, Any]:
-    """Measure every population in a fresh process."""
+    """Measure every population in fresh processes: CPU time with one thread, real time with all."""
+    one = {"NUMBA_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     figures = {}
     for terminals, cells in WORKLOADS:
         command = [sys.executable, "-m", "tests.benchmarks.population", str(terminals), str(cells)]
-        answer = subprocess.run(command, check=True, capture_output=True, text=True)
-        figures[f"{terminals:,} terminals, {cells} cells"] = json.loads(answer.stdout)
+        alone, together = (
+            subprocess.run(command, check=True, capture_output=True, text=True, env=os.environ | extra)
+            for extra in (one, {})
+        )
+        wall = {"round_wall_s": json.loads(together.stdout)["round_wall_s"]}
+        figures[f"{terminals:,} terminals, {cells} cells"] = json.loads(alone.stdout) | wall
     return figures
 
 
 def text(figures: dict[str, Any]) -> str:
     """Return the figures as a table."""
-    columns = ["", "updates/round", "CPU s/round", "us/update", "whole s", "B/terminal", "peak MB"]
+    columns = ["", "updates/round", "CPU s/round", "CPU us/update", "wall s/round", "whole s", "B/terminal", "peak MB"]
     rows = [
         [
             name,
             f"{f['updates_per_round']:,.0f}",
             f"{f['round_cpu_s']:.3f}",
             f"{f['update_us']:.2f}",
+            f"{f['round_wall_s']:.3f}",
             f"{f['whole_s']:.1f}",
             f"{f['bytes_per_terminal']:,.0f}",
             f"{f['peak_memory_mb']:,.0f}",
