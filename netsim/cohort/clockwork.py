@@ -16,6 +16,7 @@ from netsim.cohort.ledger import Ledger, Levels
 from netsim.cohort.plant import ALWAYS, Plant, Rules
 from netsim.cohort.population import new_population
 from scenarios.schema import Budget
+from scenarios.streams import Streams
 
 Array = NDArray[Any]
 EVERYBODY = 2**31
@@ -74,10 +75,11 @@ class Clockwork:
     Args:
         plant, rules: the network.
         limits: the budget.
+        streams: the run's randomness.
     """
 
-    def __init__(self, plant: Plant, rules: Rules, limits: Budget) -> None:
-        self.plant, self.rules, self._limits = plant, rules, limits
+    def __init__(self, plant: Plant, rules: Rules, limits: Budget, streams: Streams) -> None:
+        self.plant, self.rules, self._limits, self.streams = plant, rules, limits, streams
         self.population = new_population(plant, rules)
         self.ledger = Ledger(self._resting_w(0.0))
         self._idles_simply = not (rules.mortal or rules.mean_on_s < np.inf)

@@ -29,17 +29,10 @@ _WORTH_SHARING = 20_000  # lines; below, the round is over before a second threa
 
 
 class RoundTiming(Clockwork):
-    """Simulates cloud rounds one after the other.
-
-    Args:
-        plant, rules: the network.
-        limits: the budget.
-        streams: the run's randomness.
-    """
+    """Simulates cloud rounds one after the other; see :class:`netsim.cohort.clockwork.Clockwork`."""
 
     def __init__(self, plant: Plant, rules: Rules, limits: Budget, streams: Streams) -> None:
-        super().__init__(plant, rules, limits)
-        self._streams = streams
+        super().__init__(plant, rules, limits, streams)
         self._threads = min(get_num_threads(), len(plant.first) - 1)
         self._pool = ThreadPoolExecutor(self._threads)
 
@@ -53,7 +46,7 @@ class RoundTiming(Clockwork):
         if self.rules.slowdown == LOGNORMAL:
             first = np.repeat(self.population.sites.edge_rounds, np.diff(self.plant.first))
             rounds = first + np.arange(plan.bs_iterations)[:, None]
-            normals = ndtri(self._streams.uniform("slowdown", self.plant.entity, rounds))
+            normals = ndtri(self.streams.uniform("slowdown", self.plant.entity, rounds))
         return load_of(sizes, normals, self.ledger.time_s, plan.bs_iterations)
 
     def _round(self, load: Load, end: End) -> Course:
@@ -77,17 +70,7 @@ class RoundTiming(Clockwork):
 
 
 class LoneTiming(Clockwork):
-    """Simulates terminals that learn on their own, from beginning to end.
-
-    Args:
-        plant, rules: the network.
-        limits: the budget.
-        streams: the run's randomness.
-    """
-
-    def __init__(self, plant: Plant, rules: Rules, limits: Budget, streams: Streams) -> None:
-        super().__init__(plant, rules, limits)
-        self._streams = streams
+    """Simulates terminals that learn on their own; see :class:`netsim.cohort.clockwork.Clockwork`."""
 
     def run(self, plan: Plan, sizes: Sizes) -> Stretch:
         """Simulate K chunks of work of every terminal; the story is :class:`netsim.cohort.alone.Tries` by end."""
@@ -100,7 +83,7 @@ class LoneTiming(Clockwork):
         while True:  # how often a chunk must be done again is only known afterwards
             if self.rules.slowdown == LOGNORMAL:
                 numbers = np.arange(room)[:, None]
-                load = load_of(sizes, ndtri(self._streams.uniform("slowdown", plant.entity, numbers)))
+                load = load_of(sizes, ndtri(self.streams.uniform("slowdown", plant.entity, numbers)))
             trial = everybody.copy()
             blank_book = blank(np.zeros(len(plant.entity), np.int64))
             state = (trial.accounts, trial.presence, trial.tally, blank_book, nothing)
