@@ -21,12 +21,18 @@ class Account:
         env: the clock.
         limit: level that must not be passed, or infinity.
         on_met: called once, at the instant the level meets the limit.
+
+    Attributes:
+        rate: growth a second of what the account itself counts.
+        met: whether the limit has been met.
+        parts: levels kept elsewhere that count as well; only for an account without a limit: they are not waited for.
     """
 
     def __init__(self, env: Environment, limit: float = inf, on_met: Callable[[], None] | None = None) -> None:
         self.env, self.limit, self.on_met = env, limit, on_met
         self.rate = 0.0
         self.met = False
+        self.parts: list[Callable[[], float]] = []
         self._level = 0.0
         self._since = env.now
         self._armed_for = inf
@@ -34,7 +40,7 @@ class Account:
     @property
     def level(self) -> float:
         """The quantity now."""
-        return self._level + self.rate * (self.env.now - self._since)
+        return self._level + self.rate * (self.env.now - self._since) + sum(part() for part in self.parts)
 
     @property
     def remaining(self) -> float:

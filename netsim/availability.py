@@ -44,10 +44,12 @@ class Presence:
 
     def on_until_s(self, time_s: float) -> float:
         """Return when the terminal next leaves, or ``time_s`` itself if it is away."""
-        self._forward(time_s)
+        if time_s >= self._until_s:
+            self._forward(time_s)
         return self._until_s if self._on else time_s
 
     def back_at_s(self, time_s: float) -> float:
         """Return when the terminal is next there: ``time_s`` itself if it is there now."""
-        self._forward(time_s)
+        if time_s >= self._until_s:
+            self._forward(time_s)
         return time_s if self._on else self._until_s

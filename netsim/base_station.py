@@ -35,6 +35,7 @@ class BaseStation:
         self.env = world.env
         self.terminals = terminals
         self.edge_rounds = 0
+        self._receive_w = {terminal.index: terminal.device.rx_power_w for terminal in terminals}
 
     def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
         """Receive from the cloud, iterate K times, send to the cloud; stops where it stands if the run ends."""
@@ -65,8 +66,9 @@ class BaseStation:
         work = self.method.train(cohort, plan)
         yield from self._broadcast(sizes.broadcast_bits, scheduled)
         gathering = Gathering(self.env, self.world.scenario.collection, indices.tolist())
+        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering)
         for terminal in scheduled:
-            terminal.assign(Assignment(sizes, cloud_round, self.edge_rounds, gathering))
+            terminal.assign(assignment)
         yield gathering.complete
         yield from self._release(scheduled, gathering)
         if not self.world.budget.pay("cost", self.world.scenario.budget.cost_per_bs_iteration):
@@ -103,6 +105,8 @@ class BaseStation:
 
     def _pass_over(self, present: list[Terminal], cloud_round: int) -> None:
         """Write down who is not there."""
+        if len(present) == len(self.terminals):
+            return
         here = {terminal.index for terminal in present}
         for terminal in self.terminals:
             if terminal.index not in here:
@@ -125,12 +129,12 @@ class BaseStation:
         airtime_s = bits / world.radio.broadcast_bps([terminal.index for terminal in audience])
         world.on_air[self.index].change(+1)
         world.site_meter.set_power(self.index, "transmit", self.world.radiating_w)
-        for terminal in audience:
-            terminal.receive(True)
+        receivers = [terminal.index for terminal in audience if terminal.alive]
+        world.terminal_meter.set_shares("receive", receivers, self._receive_w, 1.0)
         yield self.env.timeout(airtime_s)
         world.site_meter.set_power(self.index, "transmit", 0.0)
         world.on_air[self.index].change(-1)
+        world.terminal_meter.set_shares("receive", receivers, self._receive_w, 0.0)
         for terminal in audience:
-            terminal.receive(False)
             terminal.bytes_down += bits / 8.0
         world.traffic.downlink += bits / 8.0

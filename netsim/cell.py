@@ -11,8 +11,8 @@ simultaneous uploads runs:
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 from math import inf
 
@@ -20,21 +20,21 @@ from simpy import Environment, Event, Timeout
 
 _DONE = 1e-12  # relative size of a remainder that is rounding, not data
 
-Duty = Callable[[int, float], None]
-"""Called as (terminal, share of the time it is on the air) whenever that share changes."""
+Duty = Callable[[Iterable[int], float], None]
+"""Called as (terminals, share of the time each is on the air) whenever their share changes."""
+Busy = Callable[[int], None]
+"""Called as (+1) when the first upload goes on the air, and as (-1) when the last is off it."""
 
 
 class Transfer:
     """One upload: ``done`` succeeds with the transfer itself when its last bit has arrived."""
 
-    __slots__ = ("airtime_s", "bits", "done", "remaining_bits", "started_s", "tag", "terminal")
+    __slots__ = ("airtime_s", "bits", "done", "on_air_s", "rate_bps", "remaining_bits", "tag", "terminal")
 
     def __init__(self, env: Environment, terminal: int, bits: float) -> None:
         self.terminal, self.bits, self.remaining_bits = terminal, bits, bits
         self.done: Event = env.event()
-        self.started_s = env.now
-        self.airtime_s = 0.0
-        self.tag = 0.0
+        self.airtime_s = self.on_air_s = self.rate_bps = self.tag = 0.0
 
 
 class Uplink:
@@ -43,81 +43,95 @@ class Uplink:
     Args:
         env: the clock.
         duty: told the share of time each terminal is transmitting, for its energy.
+        busy: told whether anybody is.
     """
 
-    def __init__(self, env: Environment, duty: Duty | None = None) -> None:
+    def __init__(self, env: Environment, duty: Duty | None = None, busy: Busy | None = None) -> None:
         self.env = env
+        self._active: dict[Transfer, None] = {}
         self._busy_s = 0.0
-        self._duty = duty or (lambda terminal, share: None)
+        self._duty = duty or (lambda terminals, share: None)
+        self._busy = busy or (lambda difference: None)
         self._updated_s = env.now
         self._armed_for = inf
 
     @property
     def busy_s(self) -> float:
         """Time so far with at least one upload on the air, seconds."""
-        return self._busy_s + (self.env.now - self._updated_s if self._count() else 0.0)
+        return self._busy_s + (self.env.now - self._updated_s if self._active else 0.0)
 
     def start(self, terminal: int, bits: float) -> Transfer:
         """Begin an upload of ``bits`` > 0 now."""
         if not bits > 0:
             raise ValueError(f"an upload needs bits > 0, got {bits}")
         transfer = Transfer(self.env, terminal, bits)
-        self._advance()
-        self._insert(transfer)
-        self._arm()
+        now = self._advance()
+        self._insert(transfer, now)
+        self._arm(now)
         return transfer
 
     def cancel(self, transfer: Transfer) -> float:
         """Take an unfinished upload off the air now; return the bits that were not sent."""
         if transfer.done.triggered:
             return 0.0
-        self._advance()
-        self._remove(transfer)
-        self._arm()
+        now = self._advance()
+        self._remove(transfer, now)
+        self._arm(now)
         return transfer.remaining_bits
 
-    def _advance(self) -> None:
-        elapsed = self.env.now - self._updated_s
-        self._updated_s = self.env.now
-        if elapsed > 0.0 and self._count() > 0:
-            self._busy_s += elapsed
-            self._elapse(elapsed)
+    def _enter(self, transfer: Transfer) -> None:
+        if not self._active:
+            self._busy(+1)
+        self._active[transfer] = None
 
-    def _arm(self) -> None:
+    def _leave(self, transfer: Transfer) -> None:
+        del self._active[transfer]
+        self._duty((transfer.terminal,), 0.0)
+        if not self._active:
+            self._busy(-1)
+
+    def _advance(self) -> float:
+        """Bring everything up to the present; return the time."""
+        now = self.env.now
+        elapsed_s = now - self._updated_s
+        self._updated_s = now
+        if elapsed_s > 0.0 and self._active:
+            self._busy_s += elapsed_s
+            self._elapse(elapsed_s)
+        return now
+
+    def _arm(self, now: float) -> None:
         """Keep an alarm no later than the next completion; one that rings early only looks again."""
-        at = self._next_completion()
-        if at < self._armed_for:
-            self._armed_for = at
-            Timeout(self.env, max(0.0, at - self.env.now), at).callbacks.append(self._look)
+        wait_s = self._completes_in_s()
+        if now + wait_s < self._armed_for:
+            self._armed_for = now + wait_s
+            Timeout(self.env, self._armed_for - now, self._armed_for).callbacks.append(self._look)
 
     def _look(self, alarm: Event) -> None:
         if alarm.value != self._armed_for:
             return
         self._armed_for = inf
-        self._advance()
-        for transfer in self._completed():
+        now = self._advance()
+        for transfer in self._complete(now):
             transfer.remaining_bits = 0.0
             transfer.done.succeed(transfer)
-        self._arm()
+        self._arm(now)
 
     # What a discipline defines -------------------------------------------------------------------------------
 
-    def _count(self) -> int:
+    def _insert(self, transfer: Transfer, now: float) -> None:
         raise NotImplementedError
 
-    def _insert(self, transfer: Transfer) -> None:
-        raise NotImplementedError
-
-    def _remove(self, transfer: Transfer) -> None:
+    def _remove(self, transfer: Transfer, now: float) -> None:
         raise NotImplementedError
 
     def _elapse(self, elapsed_s: float) -> None:
         raise NotImplementedError
 
-    def _next_completion(self) -> float:
+    def _completes_in_s(self) -> float:
         raise NotImplementedError
 
-    def _completed(self) -> list[Transfer]:
+    def _complete(self, now: float) -> list[Transfer]:
         raise NotImplementedError
 
 
@@ -130,61 +144,68 @@ class TimeShared(Uplink):
     Args:
         env: the clock.
         full_rate_bps: terminal -> rate with the whole band to itself, bit/s.
-        duty: see :class:`Uplink`.
+        duty, busy: see :class:`Uplink`.
     """
 
-    def __init__(self, env: Environment, full_rate_bps: Callable[[int], float], duty: Duty | None = None) -> None:
-        super().__init__(env, duty)
+    def __init__(
+        self,
+        env: Environment,
+        full_rate_bps: Callable[[int], float],
+        duty: Duty | None = None,
+        busy: Busy | None = None,
+    ) -> None:
+        super().__init__(env, duty, busy)
         self._full_rate_bps = full_rate_bps
         self._virtual_s = 0.0
         self._heap: list[tuple[float, int, Transfer]] = []
-        self._active: dict[Transfer, None] = {}
         self._serial = 0
 
-    def _count(self) -> int:
-        return len(self._active)
-
-    def _insert(self, transfer: Transfer) -> None:
+    def _insert(self, transfer: Transfer, now: float) -> None:
         if not self._active:
             self._virtual_s = 0.0  # a fresh busy period: no drift is carried along
             self._heap.clear()
-        transfer.tag = self._virtual_s + transfer.bits / self._full_rate_bps(transfer.terminal)
+        transfer.rate_bps = self._full_rate_bps(transfer.terminal)
+        transfer.tag = self._virtual_s + transfer.bits / transfer.rate_bps
         self._serial += 1
         heappush(self._heap, (transfer.tag, self._serial, transfer))
-        self._active[transfer] = None
+        self._enter(transfer)
         self._tell_duty()
 
-    def _remove(self, transfer: Transfer) -> None:
-        need_s = transfer.bits / self._full_rate_bps(transfer.terminal)
+    def _remove(self, transfer: Transfer, now: float) -> None:
+        self._take_off(transfer)
+        self._tell_duty()
+
+    def _take_off(self, transfer: Transfer) -> None:
+        need_s = transfer.bits / transfer.rate_bps
         left_s = max(0.0, transfer.tag - self._virtual_s)
         transfer.airtime_s = need_s - left_s
         transfer.remaining_bits = transfer.bits * left_s / need_s
-        del self._active[transfer]
-        self._duty(transfer.terminal, 0.0)
-        self._tell_duty()
+        self._leave(transfer)
 
     def _elapse(self, elapsed_s: float) -> None:
         self._virtual_s += elapsed_s / len(self._active)
 
-    def _next_completion(self) -> float:
+    def _completes_in_s(self) -> float:
         while self._heap and self._heap[0][2] not in self._active:
             heappop(self._heap)
         if not self._heap:
             return inf
-        return self.env.now + max(0.0, self._heap[0][0] - self._virtual_s) * len(self._active)
+        return max(0.0, self._heap[0][0] - self._virtual_s) * len(self._active)
 
-    def _completed(self) -> list[Transfer]:
+    def _complete(self, now: float) -> list[Transfer]:
         done = []
-        while self._heap and self._heap[0][0] <= self._virtual_s + _DONE * (self._virtual_s + self.env.now):
+        while self._heap and self._heap[0][0] <= self._virtual_s + _DONE * (self._virtual_s + now):
             transfer = heappop(self._heap)[2]
             if transfer in self._active:
-                self._remove(transfer)
+                self._take_off(transfer)
                 done.append(transfer)
+        if done:
+            self._tell_duty()
         return done
 
     def _tell_duty(self) -> None:
-        for transfer in self._active:
-            self._duty(transfer.terminal, 1.0 / len(self._active))
+        if self._active:
+            self._duty([transfer.terminal for transfer in self._active], 1.0 / len(self._active))
 
 
 class BandShared(Uplink):
@@ -194,7 +215,7 @@ class BandShared(Uplink):
         env: the clock.
         rate_bps: (terminal, n) -> rate of that terminal when n share the band, bit/s. Pure: it is remembered.
         max_simultaneous: slices the band can be cut into.
-        duty: see :class:`Uplink`.
+        duty, busy: see :class:`Uplink`.
     """
 
     def __init__(
@@ -203,58 +224,58 @@ class BandShared(Uplink):
         rate_bps: Callable[[int, int], float],
         max_simultaneous: int = 2**31,
         duty: Duty | None = None,
+        busy: Busy | None = None,
     ) -> None:
-        super().__init__(env, duty)
+        super().__init__(env, duty, busy)
         self._rate_bps = rate_bps
-        self._remembered: dict[tuple[int, int], float] = {}
+        self._remembered: defaultdict[int, dict[int, float]] = defaultdict(dict)  # n -> terminal -> rate
         self._max_simultaneous = max_simultaneous
-        self._active: dict[Transfer, float] = {}  # transfer -> current rate
         self._line: deque[Transfer] = deque()
 
-    def _count(self) -> int:
-        return len(self._active)
-
-    def _insert(self, transfer: Transfer) -> None:
+    def _insert(self, transfer: Transfer, now: float) -> None:
         self._line.append(transfer)
-        self._share()
+        self._share(now)
 
-    def _remove(self, transfer: Transfer) -> None:
+    def _remove(self, transfer: Transfer, now: float) -> None:
         if transfer in self._active:
-            del self._active[transfer]
-            self._duty(transfer.terminal, 0.0)
-            self._share()
+            self._take_off(transfer, now)
+            self._share(now)
         else:
             self._line.remove(transfer)
 
-    def _share(self) -> None:
+    def _take_off(self, transfer: Transfer, now: float) -> None:
+        transfer.airtime_s = now - transfer.on_air_s
+        self._leave(transfer)
+
+    def _share(self, now: float) -> None:
+        """Let in whoever there is room for, and slice the band anew."""
         while self._line and len(self._active) < self._max_simultaneous:
             transfer = self._line.popleft()
-            self._active[transfer] = 0.0
-            self._duty(transfer.terminal, 1.0)
+            transfer.on_air_s = now
+            self._enter(transfer)
+            self._duty((transfer.terminal,), 1.0)
         n = len(self._active)
+        rates = self._remembered[n]
         for transfer in self._active:
-            key = (transfer.terminal, n)
-            rate = self._remembered.get(key)
-            if rate is None:
-                rate = self._remembered[key] = self._rate_bps(*key)
-            self._active[transfer] = rate
+            terminal = transfer.terminal
+            if terminal not in rates:
+                rates[terminal] = self._rate_bps(terminal, n)
+            transfer.rate_bps = rates[terminal]
 
     def _elapse(self, elapsed_s: float) -> None:
-        for transfer, rate in self._active.items():
-            left = transfer.remaining_bits - rate * elapsed_s
+        for transfer in self._active:
+            left = transfer.remaining_bits - transfer.rate_bps * elapsed_s
             transfer.remaining_bits = left if left > 0.0 else 0.0
-            transfer.airtime_s += elapsed_s
 
-    def _next_completion(self) -> float:
-        waits = [t.remaining_bits / rate for t, rate in self._active.items() if rate > 0.0]
-        return self.env.now + min(waits, default=inf)
+    def _completes_in_s(self) -> float:
+        waits_s = [t.remaining_bits / t.rate_bps for t in self._active if t.rate_bps > 0.0]
+        return min(waits_s) if waits_s else inf
 
-    def _completed(self) -> list[Transfer]:
+    def _complete(self, now: float) -> list[Transfer]:
         # What the clock cannot resolve any more is rounding: without this an alarm could ring for ever.
-        now = self.env.now
-        done = [t for t, rate in self._active.items() if t.remaining_bits <= _DONE * (t.bits + rate * now)]
+        done = [t for t in self._active if t.remaining_bits <= _DONE * (t.bits + t.rate_bps * now)]
         for transfer in done:
-            del self._active[transfer]
-            self._duty(transfer.terminal, 0.0)
-        self._share()
+            self._take_off(transfer, now)
+        if done:
+            self._share(now)
         return done

@@ -20,12 +20,19 @@ class Gathering:
         env: the clock.
         policy: when to stop.
         expected: terminals that were scheduled.
+
+    Attributes:
+        arrived: terminals whose update counts.
+        waiting: terminals that may still deliver.
+        complete: succeeds when nothing more is waited for.
+        open: whether an update that arrives now still counts.
     """
 
     def __init__(self, env: Environment, policy: Collection, expected: list[int]) -> None:
         self.arrived: set[int] = set()
         self.waiting = dict.fromkeys(expected)
         self.complete: Event = env.event()
+        self.open = True
         self._past_deadline = False
         self._enough = len(expected)
         if policy.policy == "first_k":
@@ -33,11 +40,6 @@ class Gathering:
         if policy.policy == "deadline":
             alarm = env.timeout(policy.deadline_s)
             alarm.callbacks.append(self._deadline)
-
-    @property
-    def open(self) -> bool:
-        """Whether an update that arrives now still counts."""
-        return not self.complete.triggered
 
     def arrive(self, terminal: int) -> None:
         """Take in an update; later than the end of the gathering it is ignored."""
@@ -61,4 +63,5 @@ class Gathering:
     def _check(self) -> None:
         enough = len(self.arrived) >= self._enough or not self.waiting or (self._past_deadline and self.arrived)
         if self.open and enough:
+            self.open = False
             self.complete.succeed()

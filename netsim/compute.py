@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from math import exp, log
+from math import exp, inf, log
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,8 @@ from scipy.special import ndtri
 
 from scenarios.schema import DeviceClass, Slowdown, Terminals
 from scenarios.streams import Streams
+
+_AHEAD = 16  # rounds drawn at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +52,55 @@ def assign_classes(terminals: Terminals, entity: NDArray[np.int64], streams: Str
     edges = np.cumsum([c.weight for c in terminals.classes])
     drawn = streams.uniform("device class", entity) * edges[-1]
     return Fleet(list(terminals.classes), np.searchsorted(edges[:-1], drawn, side="right"))
+
+
+class Draws:
+    """One uniform a round for each of some terminals, drawn for several rounds at once: that is ten times faster.
+
+    Args:
+        streams: the run's randomness.
+        purpose, draw: see :meth:`Streams.uniform`.
+        entities: stream indices of the terminals.
+    """
+
+    def __init__(self, streams: Streams, purpose: str, entities: list[int], draw: int = 0) -> None:
+        self._streams, self._purpose, self._draw = streams, purpose, draw
+        self._entities = np.array(entities)
+        self._place = {entity: place for place, entity in enumerate(entities)}
+        self._rounds: dict[int, list[float]] = {}
+
+    def number(self, entity: int, round_: int) -> float:
+        """Return what :meth:`Streams.number` returns."""
+        if round_ not in self._rounds:
+            rounds = range(round_, round_ + _AHEAD)
+            drawn = self._streams.uniform(self._purpose, self._entities, np.array(rounds)[:, np.newaxis], self._draw)
+            self._rounds = dict(zip(rounds, drawn.tolist(), strict=True))
+        return self._rounds[round_][self._place[entity]]
+
+
+class Luck:
+    """What chance does to the work of some terminals: those of a base station, which are in the same round.
+
+    Args:
+        law: how they are slowed down and lost.
+        entities: stream indices of the terminals.
+        streams: the run's randomness.
+    """
+
+    def __init__(self, law: Terminals, entities: list[int], streams: Streams) -> None:
+        self._slowdown, self._dropout_probability = law.slowdown, law.dropout_probability
+        self._how_slow = Draws(streams, "slowdown", entities)
+        self._lost, self._when = (Draws(streams, "dropout", entities, draw) for draw in (0, 1))
+
+    def slowdown(self, entity: int, round_: int) -> float:
+        """Return the factor on a terminal's compute time in a round."""
+        return slowdown_factor(self._slowdown, self._how_slow.number(entity, round_))
+
+    def lost_after(self, entity: int, round_: int) -> float:
+        """Return the share of its compute time after which a terminal is lost in a round, infinity if it is not."""
+        if self._dropout_probability == 0.0 or self._lost.number(entity, round_) >= self._dropout_probability:
+            return inf
+        return self._when.number(entity, round_)
 
 
 def slowdown_factor(law: Slowdown, u: float) -> float:

@@ -7,8 +7,9 @@ kappa f^3, which makes kappa f^2 joules a cycle; its transmitter P_radiated / ef
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 
 from simpy import Environment
 
@@ -16,6 +17,8 @@ from netsim.accounts import Account
 
 TERMINAL_COMPONENTS = ("compute", "transmit", "receive", "idle")
 SITE_COMPONENTS = ("transmit", "static")
+Powers = Sequence[float] | Mapping[int, float]
+"""Watts of each node."""
 
 
 class _Integral:
@@ -28,8 +31,7 @@ class _Integral:
 
     def switch(self, power_w: float, now_s: float) -> None:
         self.energy_j += self.power_w * (now_s - self.since_s)
-        self.since_s = now_s
-        self.power_w = power_w if power_w > 0.0 else 0.0  # a sum rounded below 0 would give energy back
+        self.since_s, self.power_w = now_s, power_w
 
     def at(self, now_s: float) -> float:
         return self.energy_j + self.power_w * (now_s - self.since_s)
@@ -42,13 +44,16 @@ class Meter:
         env: the clock.
         nodes: number of nodes.
         components: names of the components of each node.
-        total: account that follows the sum of all powers; several meters may share it.
+        total: account of the sum of all energies; several meters may share it.
     """
 
     def __init__(self, env: Environment, nodes: int, components: tuple[str, ...], total: Account) -> None:
-        self.env, self.components, self.total = env, components, total
-        self._cells = [{name: _Integral(env.now) for name in components} for _ in range(nodes)]
+        self.env, self.components, self._total = env, components, total
+        self._cells = {name: [_Integral(env.now) for _ in range(nodes)] for name in components}
         self._sums = {name: _Integral(env.now) for name in components}
+        self._announces = total.limit < inf
+        if not self._announces:  # nobody waits for the total: it need not be followed all the time
+            total.parts.append(self._sum_j)
         self._accounts: dict[int, list[Account]] = {}
 
     def watch(self, node: int, limit_j: float, on_met: Callable[[], None]) -> Account:
@@ -59,22 +64,43 @@ class Meter:
 
     def set_power(self, node: int, component: str, power_w: float) -> None:
         """Let ``component`` of ``node`` draw ``power_w`` watts from now on."""
-        cell = self._cells[node][component]
-        difference_w = power_w - cell.power_w
-        if difference_w == 0.0:
-            return
-        now, everywhere, total = self.env.now, self._sums[component], self.total
-        cell.switch(power_w, now)
-        everywhere.switch(everywhere.power_w + difference_w, now)
-        rate = total.rate + difference_w
-        total.set_rate(rate if rate > 0.0 else 0.0)
-        if self._accounts:
-            for account in self._accounts.get(node, ()):
-                account.set_rate(account.rate + difference_w)
+        cell = self._cells[component][node]
+        change_w = power_w - cell.power_w
+        if change_w != 0.0:
+            now = self.env.now
+            cell.switch(power_w, now)
+            self._add_up(component, change_w, now)
+            if self._accounts:
+                self._charge(node, change_w)
+
+    def set_shares(self, component: str, nodes: Iterable[int], full_w: Powers, share: float) -> None:
+        """Let ``component`` of several nodes draw a ``share`` of each one's ``full_w[node]`` watts from now on."""
+        now, cells, sum_w = self.env.now, self._cells[component], 0.0
+        for node in nodes:
+            cell, power_w = cells[node], full_w[node] * share
+            change_w = power_w - cell.power_w
+            if change_w != 0.0:
+                cell.switch(power_w, now)
+                sum_w += change_w
+                if self._accounts:
+                    self._charge(node, change_w)
+        self._add_up(component, sum_w, now)
+
+    def _add_up(self, component: str, change_w: float, now_s: float) -> None:
+        """Follow the sums over all nodes; one that was rounded below 0 would give energy back."""
+        everywhere = self._sums[component]
+        sum_w = everywhere.power_w + change_w
+        everywhere.switch(sum_w if sum_w > 0.0 else 0.0, now_s)
+        if self._announces:
+            self._total.set_rate(max(0.0, self._total.rate + change_w))
+
+    def _charge(self, node: int, change_w: float) -> None:
+        for account in self._accounts.get(node, ()):
+            account.set_rate(account.rate + change_w)
 
     def energy_j(self, node: int, component: str) -> float:
         """Joules used so far by one component of one node."""
-        return self._cells[node][component].at(self.env.now)
+        return self._cells[component][node].at(self.env.now)
 
     def node_j(self, node: int) -> float:
         """Joules used so far by one node."""
@@ -83,6 +109,9 @@ class Meter:
     def component_j(self, component: str) -> float:
         """Joules used so far by one component of all nodes."""
         return self._sums[component].at(self.env.now)
+
+    def _sum_j(self) -> float:
+        return sum(self.component_j(component) for component in self.components)
 
 
 @dataclass(frozen=True)

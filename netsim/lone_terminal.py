@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from simpy import Event, Interrupt
 
+from netsim.compute import Luck
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.terminal import OutOfBudgetError, Steps, Terminal
@@ -22,7 +23,8 @@ class LoneTerminal(Terminal):
     """
 
     def __init__(self, world: World, method: Method, index: int, log: ParticipationLog) -> None:
-        super().__init__(world, index, log)
+        luck = Luck(world.scenario.terminals, [int(world.deployment.entity[index])], world.streams)
+        super().__init__(world, index, log, luck)
         self.method = method
         self.covered = True  # needs no radio
         self._tries = 0

@@ -7,8 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from netsim.base_station import BaseStation
+from netsim.compute import Luck
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.lone_terminal import LoneTerminal
+from netsim.participation import ParticipationLog
 from netsim.port import Method
 from netsim.protocols import hierarchical, isolated
 from netsim.recorder import Recorder, Row
@@ -33,7 +35,7 @@ def simulate(
     alone = method.protocol == "isolated"
     log = recorder.participation
     lone = [LoneTerminal(world, method, index, log) for index in range(world.terminals)] if alone else []
-    terminals: Sequence[Terminal] = lone or [Terminal(world, index, log) for index in range(world.terminals)]
+    terminals: Sequence[Terminal] = lone or _terminals(world, log)
     stations = [
         BaseStation(world, method, site, [terminals[i] for i in world.terminals_of(site)], recorder)
         for site in range(world.sites)
@@ -52,6 +54,16 @@ def simulate(
     method.settle()
     records = Records(recorder.rows, recorder.participation)
     return make_result(world, task_names, str(ended_by), records, _usage(world, terminals), _activity(world, stations))
+
+
+def _terminals(world: World, log: ParticipationLog) -> list[Terminal]:
+    """The terminals of a hierarchy; those of a base station are drawn for together."""
+    serving, entity = world.deployment.serving.tolist(), world.deployment.entity
+    lucks = [
+        Luck(world.scenario.terminals, entity[world.terminals_of(site)].tolist(), world.streams)
+        for site in range(world.sites)
+    ]
+    return [Terminal(world, index, log, lucks[site]) for index, site in enumerate(serving)]
 
 
 def _usage(world: World, terminals: Sequence[Terminal]) -> Usage:

@@ -9,8 +9,9 @@ from typing import Any
 
 from simpy import Event, Interrupt, Process
 
+from netsim.cell import Transfer
 from netsim.collection import Gathering
-from netsim.compute import duration_s, slowdown_factor
+from netsim.compute import Luck, duration_s
 from netsim.energy import processor_w
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Sizes
@@ -46,10 +47,11 @@ class Terminal:
         world: the physical world.
         index: which terminal.
         log: receives a :class:`Participation` per assignment.
+        luck: slow-downs and losses, of this terminal at least.
     """
 
-    def __init__(self, world: World, index: int, log: ParticipationLog) -> None:
-        self.world, self.index, self.log = world, index, log
+    def __init__(self, world: World, index: int, log: ParticipationLog, luck: Luck) -> None:
+        self.world, self.index, self.log, self._luck = world, index, log, luck
         self.env = world.env
         self.site = int(world.deployment.serving[index])
         self.device = world.devices[index]
@@ -58,7 +60,10 @@ class Terminal:
         self.covered = bool(world.radio.reachable[index])
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
+        self._uplink, self._presence = world.uplinks[self.site], world.presences[index]
         self._compute_w = processor_w(self.device.switched_capacitance, self.device.cpu_hz)
+        self._access_delay_s = world.scenario.network.uplink.access_delay_s
+        self._cost_per_sample = world.scenario.budget.cost_per_local_iteration
         self._steps: Steps | None = None
         self._process: Process | None = None
         self._working = False
@@ -88,15 +93,11 @@ class Terminal:
 
     def available_from_s(self) -> float:
         """Earliest time at which it can be scheduled; infinity if never again."""
-        return self.world.presences[self.index].back_at_s(self.env.now) if self.alive and self.covered else inf
+        return self._presence.back_at_s(self.env.now) if self.alive and self.covered else inf
 
     def assign(self, assignment: Assignment) -> None:
         """Hand over work; it starts at this instant, unless the battery died while the model was received."""
         self._inbox.succeed(assignment)
-
-    def receive(self, active: bool) -> None:
-        """Switch the receiver on or off."""
-        self._power("receive", self.device.rx_power_w if active and self.alive else 0.0)
 
     def release(self) -> None:
         """Stop working on an assignment whose result is no longer wanted."""
@@ -115,7 +116,7 @@ class Terminal:
 
     def _idle(self) -> Steps:
         """Draw idle power whenever the terminal is on."""
-        presence = self.world.presences[self.index]
+        presence = self._presence
         while self.alive:
             now = self.env.now
             on_until_s = presence.on_until_s(now)
@@ -159,21 +160,17 @@ class Terminal:
         assignment.gathering.arrive(self.index)
 
     def _pay_for(self, sizes: Sizes, row: Participation) -> None:
-        row.samples, row.fixed_samples = float(sizes.samples[self.index]), float(sizes.fixed_samples[self.index])
-        cost = (row.samples - row.fixed_samples) * self.world.scenario.budget.cost_per_local_iteration
-        if not self.world.budget.pay("cost", cost):
+        row.samples, row.fixed_samples = sizes.samples.item(self.index), sizes.fixed_samples.item(self.index)
+        if not self.world.budget.pay("cost", (row.samples - row.fixed_samples) * self._cost_per_sample):
             raise OutOfBudgetError
 
     def _fate(self, edge_round: int, samples: float) -> tuple[float, float]:
         """Return when the terminal will leave (absolute) and how long it would compute."""
-        terminals, streams = self.world.scenario.terminals, self.world.streams
-        u = streams.number("slowdown", self.entity, edge_round)
-        compute_s = duration_s(samples, self.device, slowdown_factor(terminals.slowdown, u))
-        leaves_s = self.world.presences[self.index].on_until_s(self.env.now)
-        if terminals.dropout_probability > 0.0:
-            lost, when = (streams.number("dropout", self.entity, edge_round, draw) for draw in (0, 1))
-            if lost < terminals.dropout_probability:
-                leaves_s = min(leaves_s, self.env.now + when * compute_s)
+        now = self.env.now
+        compute_s = duration_s(samples, self.device, self._luck.slowdown(self.entity, edge_round))
+        leaves_s, lost_after = self._presence.on_until_s(now), self._luck.lost_after(self.entity, edge_round)
+        if lost_after < inf:
+            leaves_s = min(leaves_s, now + lost_after * compute_s)
         return leaves_s, compute_s
 
     def _compute(self, compute_s: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
@@ -190,28 +187,32 @@ class Terminal:
 
     def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
         """Ask for access and send the update; False if the terminal left first."""
-        started_s = self.env.now
+        started_s, transfer = self.env.now, None
         try:
-            yield self.env.timeout(self.world.scenario.network.uplink.access_delay_s)
-            return self.env.now < leaves_s and (yield from self._transmit(bits, leaves_s))
-        finally:
-            row.upload_s = self.env.now - started_s
-
-    def _transmit(self, bits: float, leaves_s: float) -> Generator[Event, Any, bool]:
-        """Be on the air; False if the terminal left first. Bytes are paid before, what was not sent is refunded."""
-        world = self.world
-        if not world.budget.pay("bytes", bits / 8.0):
-            raise OutOfBudgetError
-        transfer = world.uplinks[self.site].start(self.index, bits)
-        try:
+            yield self.env.timeout(self._access_delay_s)
+            if self.env.now >= leaves_s:
+                return False
+            transfer = self._transmit(bits)
             if leaves_s < inf:
-                yield transfer.done | self.env.timeout(max(0.0, leaves_s - self.env.now))
+                yield transfer.done | self.env.timeout(leaves_s - self.env.now)
             else:
                 yield transfer.done
         finally:
-            unsent_bits = world.uplinks[self.site].cancel(transfer)
-            sent_bytes = (bits - unsent_bits) / 8.0
-            world.budget.refund("bytes", unsent_bits / 8.0)
-            world.traffic.uplink += sent_bytes
-            self.bytes_up += sent_bytes
+            row.upload_s = self.env.now - started_s
+            if transfer is not None:
+                self._hang_up(transfer)
         return transfer.done.triggered
+
+    def _transmit(self, bits: float) -> Transfer:
+        """Begin to send; all bytes are paid before, what is not sent is refunded."""
+        if not self.world.budget.pay("bytes", bits / 8.0):
+            raise OutOfBudgetError
+        return self._uplink.start(self.index, bits)
+
+    def _hang_up(self, transfer: Transfer) -> None:
+        """Be off the air, and count what has been sent."""
+        unsent_bits = self._uplink.cancel(transfer)
+        sent_bytes = (transfer.bits - unsent_bits) / 8.0
+        self.world.budget.refund("bytes", unsent_bits / 8.0)
+        self.world.traffic.uplink += sent_bytes
+        self.bytes_up += sent_bytes

@@ -5,7 +5,9 @@ Built from a scenario and a seed; knows no learning method. Nodes are handed the
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +17,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
-from netsim.cell import BandShared, Duty, TimeShared, Uplink
+from netsim.cell import BandShared, TimeShared, Uplink
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
 from netsim.energy import (
@@ -51,7 +53,7 @@ class OnAir:
             meter.set_power(site, "static", static_w)
 
     def change(self, difference: int) -> None:
-        """Count a transmission or reception that starts (+1) or ends (-1)."""
+        """Count a user more (+1) or less (-1): the broadcast, and the uplink while anybody uses it."""
         self._users += difference
         if self._policy == "airtime":
             self._meter.set_power(self._site, "static", self._static_w if self._users else 0.0)
@@ -172,7 +174,7 @@ def enliven(ground: Ground) -> World:
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
-        uplinks=[_uplink(env, ground.radio, _duty(terminal_meter, transmit_w, site)) for site in on_air],
+        uplinks=[_uplink(env, ground.radio, terminal_meter, transmit_w, site) for site in on_air],
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -205,28 +207,17 @@ def _site_power(scenario: Scenario) -> SitePower:
     return power
 
 
-def _duty(meter: Meter, transmit_w: list[float], on_air: OnAir) -> Duty:
-    """Return what an uplink calls when a terminal's share of transmitting time changes."""
-    transmitting: set[int] = set()
+def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float], on_air: OnAir) -> Uplink:
+    """Return the uplink of a site; the powers of all transmitters follow it, and the activity of the site."""
 
-    def duty(terminal: int, share: float) -> None:
-        meter.set_power(terminal, "transmit", transmit_w[terminal] * share)
-        if share > 0.0 and terminal not in transmitting:
-            transmitting.add(terminal)
-            on_air.change(+1)
-        elif share == 0.0 and terminal in transmitting:
-            transmitting.remove(terminal)
-            on_air.change(-1)
+    def duty(terminals: Iterable[int], share: float) -> None:
+        meter.set_shares("transmit", terminals, transmit_w, share)
 
-    return duty
-
-
-def _uplink(env: Environment, radio: Radio, duty: Duty) -> Uplink:
     band = radio.network.uplink
     if band.share == "tdma":
-        return TimeShared(env, radio.whole_band_bps, duty)
+        return TimeShared(env, cache(radio.whole_band_bps), duty, on_air.change)
     slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
-    return BandShared(env, radio.band_shared_bps, slices, duty)
+    return BandShared(env, radio.band_shared_bps, slices, duty, on_air.change)
 
 
 def limit_terminal_energy(world: World) -> None:

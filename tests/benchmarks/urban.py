@@ -9,28 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import simpy
-
 from learning.build import build_federation, build_method, build_setting, load_tasks
 from netsim.simulation import simulate
 from netsim.world import build_world
 from scenarios.loading import load_scenario
 from scenarios.streams import Streams
+from tests.benchmarks.events import raw_timeouts
 from tests.benchmarks.timing import best_s, table
-
-
-def raw_timeouts(processes: int = 80, events: int = 40_000) -> int:
-    """Run SimPy processes that do nothing but wait; return the number of events."""
-    env = simpy.Environment()
-
-    def wait() -> simpy.events.Process:  # type: ignore[misc]
-        for step in range(events // processes):
-            yield env.timeout(1.0 + step % 7)
-
-    for _ in range(processes):
-        env.process(wait())
-    env.run()
-    return events
 
 
 def main() -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A shared uplink: closed forms, an independent reference, and no bit lost or counted twice."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from math import inf, log2
 
@@ -154,8 +155,8 @@ def test_the_cell_is_busy_exactly_while_something_is_on_the_air(uploads: list[Up
     shares: dict[int, float] = {}
     changes: list[tuple[float, float]] = [(0.0, 0.0)]
 
-    def duty(terminal: int, share: float) -> None:
-        shares[terminal] = share
+    def duty(terminals: Iterable[int], share: float) -> None:
+        shares.update(dict.fromkeys(terminals, share))
         changes.append((env.now, sum(shares.values())))
 
     cell = TimeShared(env, full_rate_bps, duty) if in_time else BandShared(env, power_limited_bps, duty=duty)
