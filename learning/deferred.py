@@ -59,7 +59,7 @@ class Slots:
 
 
 Rows = tuple[Slots, NDArray[np.int64] | slice]
-"""Some rows of some state, none twice."""
+"""Some rows of some state."""
 ALL = slice(None)
 _LAST = 2**62  # a rank no other operation comes to
 

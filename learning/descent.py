@@ -51,9 +51,7 @@ class Descent:
             numbers: (n,) how many rounds each terminal has done before.
         """
         arguments = (terminals, models, rows, steps, numbers)
-        return self._setting.queue.submit(
-            self._run, arguments, reads=[(models, np.unique(rows))], weight=len(terminals)
-        )
+        return self._setting.queue.submit(self._run, arguments, reads=[(models, rows)], weight=len(terminals))
 
     def visits(self, steps: int) -> Array:
         """Return (terminals,) rows visited in ``steps`` steps; a pass's last batch holds what is left."""

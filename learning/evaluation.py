@@ -129,7 +129,7 @@ def _measured(scores: list[Array], labels: list[Array]) -> Array:
 
 def _copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
     """Put aside the models as they are now, so that all measurements of a run can be made in one call."""
-    return queue.submit(take, (models, rows), reads=[(models, np.unique(rows))])
+    return queue.submit(take, (models, rows), reads=[(models, rows)])
 
 
 def _slice(X: Array, y: Array, offsets: NDArray[np.int64], index: int) -> tuple[Array, Array]:
