@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from netsim.cohort.luck import COMPILED, LEAN
+from netsim.cohort.luck import COMPILED, LEAN, PART
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
@@ -75,7 +75,7 @@ def slice_bps(plant: Plant, rules: Rules, j: int, n: int) -> float:
     return rules.uplink_hz / n * value * rules.net
 
 
-@njit(**LEAN)
+@njit(**PART)
 def advance(rules: Rules, air: Air, now_s: float) -> None:
     """Let the uploads go on until ``now_s``."""
     n, elapsed_s = air.number[_COUNT], now_s - air.clock[_LAST]
@@ -106,7 +106,7 @@ def _share(plant: Plant, rules: Rules, air: Air, terminals: Array) -> None:
         air.rate[air.active[p]] = slice_bps(plant, rules, terminals[air.active[p]], n)
 
 
-@njit(**LEAN)
+@njit(**PART)
 def enter(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> None:
     """Let participant i begin its upload; the uplink has been advanced to now."""
     if rules.time_shared:
@@ -151,7 +151,7 @@ def leave(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> flo
     return unsent
 
 
-@njit(**LEAN)
+@njit(**PART)
 def next_completion_s(rules: Rules, air: Air) -> float:
     """Return when the next upload will be done if nothing else happens."""
     n, wait = air.number[_COUNT], np.inf
@@ -164,7 +164,7 @@ def next_completion_s(rules: Rules, air: Air) -> float:
     return air.clock[_LAST] + wait
 
 
-@njit(**LEAN)
+@njit(**PART)
 def complete(plant: Plant, rules: Rules, air: Air, terminals: Array, done: Array) -> int:
     """Write into ``done`` the participants whose uploads are done now, in order; return how many."""
     now_s, virtual_s, count, p = air.clock[_LAST], air.clock[_VIRTUAL], 0, 0

@@ -15,7 +15,7 @@ from netsim.cohort.luck import CACHED, LEAN, slowdown_factor, uniform
 from netsim.cohort.plant import LOGNORMAL, Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "acf575248b574d0af6ba6b5303a7e43956a14487f6f8f0333154112f7ebca55a"
+SOURCES_SHA256 = "5930eb55f9c39b081303827ae60679d3b321a71fa4b83747c8c09e7de142a887"
 
 
 class Tries(NamedTuple):

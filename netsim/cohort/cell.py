@@ -27,12 +27,12 @@ from netsim.cohort.book import (
     Book,
     note,
 )
-from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, payable, start_work
+from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, new_room, payable, start_work
 from netsim.cohort.luck import CACHED, COMPILED, LEAN, uniform
 from netsim.cohort.plant import ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "acf575248b574d0af6ba6b5303a7e43956a14487f6f8f0333154112f7ebca55a"
+SOURCES_SHA256 = "5930eb55f9c39b081303827ae60679d3b321a71fa4b83747c8c09e7de142a887"
 
 
 class SiteTally(NamedTuple):
@@ -219,8 +219,8 @@ def _iterate(
     fates, air = fresh_fates(audience), quiet(m, load.update_bits)
     start_work(plant, rules, load, accounts, presence, book, end, site, k, round_, now_s, fates)
     story.start_s[k, places] = now_s
-    order, done = np.argsort(fates.due_s, kind="mergesort"), np.empty(m, np.int64)
-    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air, order, done)
+    room = new_room(fates)
+    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air, room)
     busy_s = air.clock[2]
     sites.uplink_airtime_s[site] += busy_s
     if rules.static == ON_AIR:

@@ -17,12 +17,13 @@ from netsim.cohort import air as uplink
 from netsim.cohort.account import Accounts, Cursor, crossing_s, foreseen_death_s, forward, live_until
 from netsim.cohort.air import ACTIVE, AWAY, Air
 from netsim.cohort.book import COMPUTE, COST, PAID, SITE_STATIC, TRANSMIT, UPLINK, Book, note
-from netsim.cohort.luck import COMPILED, LEAN, slowdown_factor, uniform
+from netsim.cohort.luck import COMPILED, LEAN, PART, slowdown_factor, uniform
 from netsim.cohort.plant import DEADLINE, FIRST_K, LOGNORMAL, ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
 MERGED, LATE, DROPPED = range(3)
 UNDECIDED, STOPPED = -1, -2
+_WAITING, _ARRIVED, _TURN = range(3)
 
 
 class End(NamedTuple):
@@ -81,6 +82,20 @@ class Fates(NamedTuple):
     finish_s: Array
 
 
+class Room(NamedTuple):
+    """Room to work in.
+
+    Attributes:
+        order: (m,) participants by ``Fates.due_s``.
+        done: (m,) those whose uploads have just been done.
+        number: (3,) how many are waited for, how many have arrived, whose turn it is in ``order``.
+    """
+
+    order: Array
+    done: Array
+    number: Array
+
+
 @njit(**LEAN)
 def payable(end: End, time_s: float, site: int, terminal: int) -> bool:
     """Return whether a payment is made, see :class:`End`."""
@@ -107,7 +122,7 @@ def fresh_fates(terminals: Array) -> Fates:
     )
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _decide(
     plant: Plant, rules: Rules, load: Load, presence: Cursor, i: int, fates: Fates, k: int, round_: int, now_s: float
 ) -> None:
@@ -177,7 +192,7 @@ def _hang_up(
     note(book, site, UPLINK, now_s, sent, j)
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _radiated_w(plant: Plant, rules: Rules, air: Air, fates: Fates) -> float:
     """Power of all transmitters of the cell together."""
     n, total_w = air.number[0], 0.0
@@ -241,27 +256,95 @@ def start_work(
     note(book, site, COMPUTE, now_s, started_w, -1)
 
 
+@njit(**COMPILED)
+def new_room(fates: Fates) -> Room:
+    """Return what :func:`gather` keeps the participants' order and numbers in."""
+    m = len(fates.terminal)
+    order = np.argsort(fates.due_s, kind="mergesort")
+    return Room(order, np.empty(m, np.int64), np.array([m, 0, 0]))
+
+
+@njit(**PART)
+def _has_enough(room: Room, enough: int, past_deadline: bool) -> bool:
+    waiting, arrived = room.number[_WAITING], room.number[_ARRIVED]
+    return arrived >= enough or waiting == 0 or (past_deadline and arrived > 0)
+
+
+@njit(**PART)
+def _take_in(
+    plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, site: int, start_s: float, fates: Fates,
+    air: Air, room: Room, enough: int, past_deadline: bool, now_s: float,
+) -> None:  # fmt: skip
+    """Let the updates arrive whose last bit is sent now; those that come after there were enough are late."""
+    for p in range(uplink.complete(plant, rules, air, fates.terminal, room.done)):
+        i = room.done[p]
+        outcome = LATE if _has_enough(room, enough, past_deadline) else MERGED
+        _close(plant, rules, accounts, tally, book, site, start_s, i, fates, outcome, now_s)
+        _hang_up(plant, rules, tally, book, air, site, i, fates, now_s)
+        fates.upload_s[i], fates.finish_s[i] = now_s - fates.computed_s[i], now_s
+        if outcome == MERGED:
+            room.number[_ARRIVED] += 1
+            room.number[_WAITING] -= 1
+
+
+@njit(**PART)
+def _take_turn(
+    plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, end: End, site: int, start_s: float,
+    fates: Fates, air: Air, i: int, now_s: float,
+) -> int:  # fmt: skip
+    """Let participant i ask for access, or drop out if it has left; return how many are then waited for no longer."""
+    j = fates.terminal[i]
+    if fates.lost[i]:
+        if fates.paid_for[i]:
+            _close(plant, rules, accounts, tally, book, site, start_s, i, fates, DROPPED, now_s)
+        return 1
+    if not payable(end, now_s, site, j):
+        _close(plant, rules, accounts, tally, book, site, start_s, i, fates, STOPPED, now_s)
+        return 0
+    if rules.mortal:
+        live_until(plant, rules, accounts, j, fates.computed_s[i], plant.compute_w[plant.kind[j]])
+        live_until(plant, rules, accounts, j, now_s, 0.0)
+    note(book, site, PAID, now_s, air.bits / 8.0, j)
+    uplink.enter(plant, rules, air, fates.terminal, i)
+    return 0
+
+
+@njit(**PART)
+def _tell_power(
+    plant: Plant,
+    rules: Rules,
+    book: Book,
+    site: int,
+    fates: Fates,
+    air: Air,
+    before_w: float,
+    was_on: bool,
+    now_s: float,
+) -> float:
+    """Write down how the cell's power has changed; return what its transmitters draw now."""
+    power_w, is_on = _radiated_w(plant, rules, air, fates), air.number[0] > 0
+    note(book, site, TRANSMIT, now_s, power_w - before_w, -1)
+    if rules.static == ON_AIR and was_on != is_on:
+        note(book, site, SITE_STATIC, now_s, rules.static_w if is_on else -rules.static_w, -1)
+    return power_w
+
+
 @njit(**LEAN)
 def gather(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, book: Book, end: End, site: int,
-    start_s: float, fates: Fates, air: Air, order: Array, done: Array,
+    start_s: float, fates: Fates, air: Air, room: Room,
 ) -> float:  # fmt: skip
-    """Follow the participants until the base station has enough; return when, or infinity if the run ends before.
-
-    ``order`` (m,) sorts them by ``fates.due_s``; ``done`` (m,) int64 is room to work in.
-    """
-    m = len(fates.terminal)
+    """Follow the participants until the base station has enough; return when, or infinity if the run ends before."""
+    m, number = len(fates.terminal), room.number
     enough = max(1, ceil(rules.k_fraction * m - 1e-9)) if rules.policy == FIRST_K else m
     deadline_s = start_s + rules.deadline_s if rules.policy == DEADLINE else np.inf
-    cuts = rules.mortal or rules.dropout > 0.0 or rules.mean_on_s < np.inf
-    waiting, arrived, position, past, transmitting_w = m, 0, 0, False, 0.0
-    on_air = rules.static == ON_AIR
-    while True:
-        own_s = fates.due_s[order[position]] if position < m else np.inf
+    may_leave = rules.mortal or rules.dropout > 0.0 or rules.mean_on_s < np.inf
+    past_deadline, transmitting_w, next_s, now_s = False, 0.0, start_s, start_s
+    while not _has_enough(room, enough, past_deadline):
+        turn_s = fates.due_s[room.order[number[_TURN]]] if number[_TURN] < m else np.inf
         sent_s = uplink.next_completion_s(rules, air)
-        next_s = min(min(own_s, sent_s), np.inf if past else deadline_s)
-        loss_s, loser = np.inf, -1
-        if cuts:
+        next_s, loss_s, loser = min(min(turn_s, sent_s), np.inf if past_deadline else deadline_s), np.inf, -1
+        if may_leave:
             loss_s, loser = _next_loss(plant, rules, accounts, air, fates, next_s)
             next_s = min(next_s, loss_s)
         now_s = min(next_s, end.horizon_s)
@@ -272,61 +355,26 @@ def gather(
         if next_s > end.horizon_s:
             break
         if sent_s == next_s:
-            for p in range(uplink.complete(plant, rules, air, fates.terminal, done)):
-                i = done[p]
-                enough_before = arrived >= enough or waiting == 0 or (past and arrived > 0)
-                _close(
-                    plant,
-                    rules,
-                    accounts,
-                    tally,
-                    book,
-                    site,
-                    start_s,
-                    i,
-                    fates,
-                    LATE if enough_before else MERGED,
-                    now_s,
-                )
-                _hang_up(plant, rules, tally, book, air, site, i, fates, now_s)
-                fates.upload_s[i], fates.finish_s[i] = now_s - fates.computed_s[i], now_s
-                if not enough_before:
-                    arrived, waiting = arrived + 1, waiting - 1
+            _take_in(
+                plant, rules, accounts, tally, book, site, start_s, fates, air, room, enough, past_deadline, now_s
+            )  # fmt: skip
         elif loss_s == next_s:
             _close(plant, rules, accounts, tally, book, site, start_s, loser, fates, DROPPED, now_s)
             _hang_up(plant, rules, tally, book, air, site, loser, fates, now_s)
             fates.upload_s[loser] = now_s - fates.computed_s[loser]
-            waiting -= 1
-        elif own_s == next_s:
-            i = order[position]
-            position += 1
-            if fates.lost[i]:
-                if fates.paid_for[i]:
-                    _close(plant, rules, accounts, tally, book, site, start_s, i, fates, DROPPED, now_s)
-                waiting -= 1
-            elif payable(end, now_s, site, fates.terminal[i]):
-                if rules.mortal:
-                    kind = plant.kind[fates.terminal[i]]
-                    live_until(plant, rules, accounts, fates.terminal[i], fates.computed_s[i], plant.compute_w[kind])
-                    live_until(plant, rules, accounts, fates.terminal[i], now_s, 0.0)
-                note(book, site, PAID, now_s, air.bits / 8.0, fates.terminal[i])
-                uplink.enter(plant, rules, air, fates.terminal, i)
-            else:
-                fates.outcome[i] = STOPPED
-                _close(plant, rules, accounts, tally, book, site, start_s, i, fates, STOPPED, now_s)
+            number[_WAITING] -= 1
+        elif turn_s == next_s:
+            i = room.order[number[_TURN]]
+            number[_TURN] += 1
+            number[_WAITING] -= _take_turn(
+                plant, rules, accounts, tally, book, end, site, start_s, fates, air, i, now_s
+            )  # fmt: skip
         else:
-            past = True
-        power_w = _radiated_w(plant, rules, air, fates)
-        note(book, site, TRANSMIT, now_s, power_w - transmitting_w, -1)
-        transmitting_w = power_w
-        if on_air and was_on != (air.number[0] > 0):
-            note(book, site, SITE_STATIC, now_s, rules.static_w if air.number[0] > 0 else -rules.static_w, -1)
-        if arrived >= enough or waiting == 0 or (past and arrived > 0):
-            break
+            past_deadline = True
+        transmitting_w = _tell_power(plant, rules, book, site, fates, air, transmitting_w, was_on, now_s)
     finished = next_s <= end.horizon_s
     _stop_the_rest(plant, rules, accounts, tally, book, site, start_s, fates, air, finished, now_s)
-    if transmitting_w > 0.0:
-        note(book, site, TRANSMIT, now_s, -transmitting_w, -1)
+    note(book, site, TRANSMIT, now_s, -transmitting_w, -1)
     return now_s if finished else np.inf
 
 

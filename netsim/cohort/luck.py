@@ -13,6 +13,8 @@ from netsim.cohort.plant import BIMODAL, LOGNORMAL, PARETO, SHIFTED_EXPONENTIAL,
 COMPILED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 LEAN = COMPILED | {"_nrt": False}
 """For what makes no arrays: counting the references to a dozen arrays at every call takes longer than most calls do."""
+PART = LEAN | {"forceinline": True}
+"""For a part of one longer function."""
 CACHED = COMPILED | {"cache": True}
 """For what Python calls. A cached function is renewed only when its own file changes, so such a file names the digest
 of all files it is compiled from, and a test compares."""
