@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from math import ceil, inf
+from math import inf
 from typing import Any
 
 import numpy as np
 from simpy import Event
 
-from netsim.collection import Gathering
+from netsim.collection import Gathering, share_of
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
@@ -117,7 +117,7 @@ class BaseStation:
         """Return a random ``share`` of them, at least one: those with the smallest of their own draws."""
         entities = np.array([terminal.entity for terminal in present])
         draws = self.world.streams.uniform("schedule", entities, self.edge_rounds)
-        chosen = np.sort(np.argsort(draws)[: ceil(share * len(present) - 1e-9) or 1])
+        chosen = np.sort(np.argsort(draws)[: share_of(share, len(present))])
         return [present[i] for i in chosen]
 
     def _broadcast(self, bits: float, audience: list[Terminal]) -> Steps:

@@ -13,6 +13,11 @@ from simpy import Environment, Event
 from scenarios.schema import Collection
 
 
+def share_of(share: float, count: int) -> int:
+    """Return a share of a number of terminals: rounded up, but not by rounding errors, and at least one."""
+    return max(1, ceil(share * count - 1e-9))
+
+
 class Gathering:
     """The updates of one base-station iteration as they arrive.
 
@@ -36,7 +41,7 @@ class Gathering:
         self._past_deadline = False
         self._enough = len(expected)
         if policy.policy == "first_k":
-            self._enough = max(1, ceil(policy.k_fraction * len(expected) - 1e-9))
+            self._enough = share_of(policy.k_fraction, len(expected))
         if policy.policy == "deadline":
             alarm = env.timeout(policy.deadline_s)
             alarm.callbacks.append(self._deadline)

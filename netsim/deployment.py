@@ -202,14 +202,3 @@ def backbone(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Gr
         graph.add_node(f"bs-{site:02d}", tier="base_station", x_m=float(x), y_m=float(y))
         graph.add_edge("cloud", f"bs-{site:02d}", latency_s=latency_s, rate_bps=rate_bps)
     return graph
-
-
-def topology(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Graph:
-    """Return the graph cloud - base stations - terminals with what is known of every link."""
-    graph = backbone(deployment, latency_s, rate_bps)
-    for terminal, (x, y) in enumerate(deployment.terminal_xy_m):
-        name = f"terminal-{terminal}"
-        graph.add_node(name, tier="terminal", x_m=float(x), y_m=float(y))
-        distance_m = float(deployment.distance_m[terminal])
-        graph.add_edge(name, f"bs-{deployment.serving[terminal]:02d}", distance_m=distance_m)
-    return graph

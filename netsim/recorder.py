@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
@@ -38,17 +38,6 @@ class Row:
     share_spent: float
 
 
-@dataclass(frozen=True)
-class _Nothing:
-    """Metrics of an event at which nothing is measured."""
-
-    scalars: Mapping[str, float] = field(default_factory=dict)
-    tasks: Sequence[Mapping[str, Any]] = ()
-
-
-NOTHING = _Nothing()
-
-
 class Recorder:
     """Collects the rows of one run.
 
@@ -70,8 +59,7 @@ class Recorder:
 
     def edge(self, done: EdgeRound) -> None:
         """Record an aggregation at a base station."""
-        measures = self.world.scenario.output.edge_metrics
-        row = self._add("edge", Node("base_station", done.site), done.plan, measures)
+        row = self._add("edge", Node("base_station", done.site), done.plan)
         row.world |= {
             "cloud_round": done.cloud_round,
             "edge_round": done.edge_round,
@@ -97,10 +85,9 @@ class Recorder:
         self._counted = len(self.participation)
         return count_outcomes(fresh)
 
-    def _add(self, event: str, node: Node, plan: Plan | None = None, measures: bool = True) -> Row:
+    def _add(self, event: str, node: Node, plan: Plan | None = None) -> Row:
         world = state(event, node, snapshot(self.world), plan)
-        metrics = self.method.evaluate(node) if measures else NOTHING
-        row = Row(world, metrics, self.world.budget.share_spent())
+        row = Row(world, self.method.evaluate(node), self.world.budget.share_spent())
         self.rows.append(row)
         return row
 

@@ -18,6 +18,7 @@ from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
 from netsim.cell import BandShared, TimeShared, Uplink
+from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
 from netsim.energy import (
@@ -93,8 +94,8 @@ class Ground:
     @property
     def asked(self) -> int:
         """Number of terminals that are asked in an iteration of every base station, if all are there."""
-        share, present = self.scenario.collection.scheduled_fraction, np.bincount(self.deployment.serving)
-        return int(np.maximum(1, np.ceil(share * present - 1e-9))[present > 0].sum())
+        share, here = self.scenario.collection.scheduled_fraction, np.bincount(self.deployment.serving)
+        return sum(share_of(share, count) for count in here.tolist() if count)
 
     @property
     def radiating_w(self) -> float:

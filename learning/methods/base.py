@@ -98,10 +98,11 @@ class Method(ABC):
 
     def evaluate(self, node: Node) -> Measurement:
         """Submit a measurement: of one task at its base station, of everything elsewhere."""
+        at_site = node.tier == "base_station"
+        if at_site and not self.setting.edge_metrics:
+            return Measurement()
         models, rows = self.models()
-        if node.tier == "base_station":
-            if not self.setting.edge_metrics:
-                return Measurement()
+        if at_site:
             task = np.array([node.index])
             return Measurement([], self.evaluator.measure(self.queue, task, models, rows[task]))
         scores = self.evaluator.measure(self.queue, np.arange(self.setting.tasks), models, rows)

@@ -1,8 +1,8 @@
 """Arithmetic of one data row, compiled: random row indices, losses, conjugates and dual steps.
 
-The coordinate steps are the closed forms of SDCA (Shalev-Shwartz and Zhang, JMLR 2013); the random words are
-Philox 4x32-10 (Salmon et al., SC'11), the same as in ``scenarios.streams``. ``losses`` says the rest in plain
-arrays; ``mu`` below is :func:`curvature` of the loss, not its raw smoothing.
+The coordinate steps are the closed forms of SDCA (Shalev-Shwartz and Zhang, JMLR 2013); the random words come from
+``scenarios.philox``. ``losses`` says the rest in plain arrays; ``mu`` below is :func:`curvature` of the loss, not its
+raw smoothing.
 
 A cached kernel is only renewed when its own file changes, so ``kernels`` names this file's digest and a test
 compares the two: whoever edits here is made to renew the callers.
@@ -21,22 +21,8 @@ HINGE, SMOOTHED_HINGE, SQUARED_HINGE, LOGISTIC, SQUARED = range(5)
 UNIFORM, PERMUTATION, CYCLIC = range(3)
 
 UNCACHED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-_LOW, _SHIFT, _ZERO = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(0)
+_SHIFT = np.uint64(32)
 _EPS = 2.220446049250313e-16
-
-
-@njit(forceinline=True, **UNCACHED)
-def philox_words(block: int, round_: int, entity: int, key0: int, key1: int) -> tuple[Any, Any, Any, Any]:
-    """Return the four words of ``scenarios.streams.philox((block, round_, entity, 0), (key0, key1))``."""
-    c0, c1, c2, c3 = np.uint64(block), np.uint64(round_), np.uint64(entity), _ZERO
-    k0, k1 = np.uint64(key0), np.uint64(key1)
-    for _ in range(10):
-        p0, p1 = _M0 * c0, _M1 * c2
-        c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
-        k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
-    return c0, c1, c2, c3
 
 
 @njit(**UNCACHED)

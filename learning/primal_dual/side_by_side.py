@@ -22,9 +22,9 @@ from learning.primal_dual.kernel_maths import (
     Array,
     coordinate_step,
     fenchel_young,
-    philox_words,
 )
 from learning.primal_dual.vector_rows import FAN, add_row, add_rows, address, dot, prefetch
+from scenarios.philox import philox_words
 
 BORROWING = UNCACHED | {"_nrt": False}  # arrays outlive the calls: counting references costs more than the steps
 LANES = 4  # more lanes gain little and crowd the nearest cache

@@ -144,7 +144,6 @@ def leave(plant: Plant, rules: Rules, air: Air, terminals: Array, i: int) -> flo
             if air.active[p] == i:
                 _take_off(air, p)
                 break
-        air.phase[i] = AWAY
         if not rules.time_shared:
             _share(plant, rules, air, terminals)
     air.phase[i] = AWAY

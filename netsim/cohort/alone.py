@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from netsim.cohort.account import Accounts, Cursor, forward, live_until
 from netsim.cohort.book import COMPUTE, COST, Book, note
-from netsim.cohort.gathering import DROPPED, MERGED, End, Load, Tally, payable
-from netsim.cohort.luck import CACHED, LEAN, slowdown_factor, uniform
-from netsim.cohort.plant import LOGNORMAL, Plant, Rules
+from netsim.cohort.gathering import DROPPED, MERGED, End, Load, Tally, luck_of, payable
+from netsim.cohort.luck import CACHED, LEAN
+from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "5930eb55f9c39b081303827ae60679d3b321a71fa4b83747c8c09e7de142a887"
+SOURCES_SHA256 = "d354aa2ef9fb2b1f8fc58cd65469af878875278993e3a4b47bcb1db826a6a612"
 
 
 class Tries(NamedTuple):
@@ -46,15 +46,8 @@ def _one(
     pay_s = np.nextafter(now_s, np.inf)  # a record taken when the chunk before was done does not show it yet
     if now_s > end.horizon_s or not payable(end, pay_s, j, j):
         return np.inf, -1
-    kind, entity = plant.kind[j], plant.entity[j]
-    normal = load.normals[number, j] if rules.slowdown == LOGNORMAL and number < len(load.normals) else 0.0
-    factor = slowdown_factor(rules, entity, number, normal)
-    compute_s = load.samples[j] * plant.cycles_per_sample[kind] / plant.cpu_hz[kind] * factor
-    forward(plant, rules, presence, j, now_s)
-    leaves_s = presence.until_s[j] if presence.on[j] else now_s
-    if rules.dropout > 0.0 and uniform(rules.dropout_key, entity, number, 0) < rules.dropout:
-        leaves_s = min(leaves_s, now_s + uniform(rules.dropout_key, entity, number, 1) * compute_s)
-    stays_s, power_w = max(0.0, leaves_s - now_s), plant.compute_w[kind]
+    leaves_s, compute_s = luck_of(plant, rules, load, presence, j, number, number, now_s)
+    stays_s, power_w = max(0.0, leaves_s - now_s), plant.compute_w[plant.kind[j]]
     outcome, over_s = MERGED if compute_s < stays_s else DROPPED, now_s + min(compute_s, stays_s)
     until_s = min(over_s, end.horizon_s)
     if rules.mortal:

@@ -5,7 +5,6 @@ Cells do not meet within a cloud round, so each is followed to its end on its ow
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,11 +27,11 @@ from netsim.cohort.book import (
     note,
 )
 from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, new_room, payable, start_work
-from netsim.cohort.luck import CACHED, COMPILED, LEAN, uniform
+from netsim.cohort.luck import CACHED, COMPILED, LEAN, share_of, uniform
 from netsim.cohort.plant import ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "5930eb55f9c39b081303827ae60679d3b321a71fa4b83747c8c09e7de142a887"
+SOURCES_SHA256 = "d354aa2ef9fb2b1f8fc58cd65469af878875278993e3a4b47bcb1db826a6a612"
 
 
 class SiteTally(NamedTuple):
@@ -125,7 +124,7 @@ def _draw(plant: Plant, rules: Rules, site: int, round_: int, here: Array, count
     there = first + np.flatnonzero(here)
     if rules.scheduled_fraction == 1.0:
         return there
-    wanted = max(1, ceil(rules.scheduled_fraction * count - 1e-9))
+    wanted = share_of(rules.scheduled_fraction, count)
     draws = np.empty(count)
     for i in range(count):
         draws[i] = uniform(rules.schedule_key, plant.entity[there[i]], round_, 0)

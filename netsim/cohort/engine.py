@@ -16,7 +16,7 @@ from netsim.cohort.plant import make_plant, make_rules
 from netsim.cohort.timing import RoundTiming
 from netsim.port import CLOUD, Cohort, Method, Metrics, Node, Plan, Sizes
 from netsim.prices import PriceWatch
-from netsim.recorder import NOTHING, Row, count_outcomes
+from netsim.recorder import Row, count_outcomes
 from netsim.result import Records, Result, make_result
 from netsim.world import Ground
 
@@ -83,9 +83,8 @@ class CohortRun:
             aggregated = story.merged_s[k, sites] < np.inf
             arrived = (story.outcome[k, places] == 0) & np.repeat(aggregated, story.asked[k, sites])
             self.method.merge(cohort, work, arrived)
-            if self.ground.scenario.output.edge_metrics:
-                for site in sites[aggregated].tolist():
-                    metrics[k, site] = self.method.evaluate(Node("base_station", site))
+            for site in sites[aggregated].tolist():
+                metrics[k, site] = self.method.evaluate(Node("base_station", site))
         self._record_aggregations(done, plan, cloud_round, first_rounds, metrics)
 
     def _record_aggregations(
@@ -108,7 +107,7 @@ class CohortRun:
         ):
             extra = {"cloud_round": cloud_round, "edge_round": number, "scheduled": asked, "participants": merged}
             node, used = Node("base_station", where), used_so_far(time_s, total)
-            self.keeper.add("edge", node, used, plan, extra, metrics.get((i, where), NOTHING))
+            self.keeper.add("edge", node, used, plan, extra, metrics[i, where])
 
     def _log(self, story: Story, sizes: Sizes, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
         """Write down what became of every assignment of the round."""

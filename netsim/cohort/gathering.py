@@ -6,7 +6,6 @@ participant in order of time.
 
 from __future__ import annotations
 
-from math import ceil
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +16,7 @@ from netsim.cohort import air as uplink
 from netsim.cohort.account import Accounts, Cursor, crossing_s, foreseen_death_s, forward, live_until
 from netsim.cohort.air import ACTIVE, AWAY, Air
 from netsim.cohort.book import COMPUTE, COST, PAID, SITE_STATIC, TRANSMIT, UPLINK, Book, note
-from netsim.cohort.luck import COMPILED, LEAN, PART, slowdown_factor, uniform
+from netsim.cohort.luck import COMPILED, LEAN, PART, share_of, slowdown_factor, uniform
 from netsim.cohort.plant import DEADLINE, FIRST_K, LOGNORMAL, ON_AIR, Plant, Rules
 
 Array = NDArray[Any]
@@ -123,19 +122,30 @@ def fresh_fates(terminals: Array) -> Fates:
 
 
 @njit(**PART)
-def _decide(
-    plant: Plant, rules: Rules, load: Load, presence: Cursor, i: int, fates: Fates, k: int, round_: int, now_s: float
-) -> None:
-    """Settle how long participant i would compute and when it would be gone."""
-    j = fates.terminal[i]
+def luck_of(
+    plant: Plant, rules: Rules, load: Load, presence: Cursor, j: int, row: int, round_: int, now_s: float
+) -> tuple[float, float]:
+    """Return when terminal j will be gone and how long it would compute, see :meth:`netsim.terminal.Terminal._fate`.
+
+    ``row`` is that of its round in ``load.normals``, which only lognormal slow-downs have.
+    """
     kind, entity = plant.kind[j], plant.entity[j]
-    normal = load.normals[k, j] if rules.slowdown == LOGNORMAL else 0.0
+    normal = load.normals[row, j] if rules.slowdown == LOGNORMAL and row < len(load.normals) else 0.0
     factor = slowdown_factor(rules, entity, round_, normal)
     compute_s = load.samples[j] * plant.cycles_per_sample[kind] / plant.cpu_hz[kind] * factor
     forward(plant, rules, presence, j, now_s)
     leaves_s = presence.until_s[j] if presence.on[j] else now_s
     if rules.dropout > 0.0 and uniform(rules.dropout_key, entity, round_, 0) < rules.dropout:
         leaves_s = min(leaves_s, now_s + uniform(rules.dropout_key, entity, round_, 1) * compute_s)
+    return leaves_s, compute_s
+
+
+@njit(**PART)
+def _decide(
+    plant: Plant, rules: Rules, load: Load, presence: Cursor, i: int, fates: Fates, k: int, round_: int, now_s: float
+) -> None:
+    """Settle how long participant i would compute and when it would be gone."""
+    leaves_s, compute_s = luck_of(plant, rules, load, presence, fates.terminal[i], k, round_, now_s)
     stays_s = max(0.0, leaves_s - now_s)
     fates.leaves_s[i] = leaves_s
     fates.computed_s[i] = now_s + min(compute_s, stays_s)
@@ -169,7 +179,7 @@ def _close(
     note(book, site, COMPUTE, stopped_s, -plant.compute_w[kind], j)
     fates.outcome[i] = outcome
     fates.compute_s[i] = stopped_s - start_s
-    if now_s > fates.computed_s[i] or (now_s == fates.computed_s[i] and outcome == MERGED):
+    if now_s > fates.computed_s[i]:
         fates.upload_s[i] = now_s - fates.computed_s[i]
     if rules.mortal:
         live_until(plant, rules, accounts, j, stopped_s, plant.compute_w[kind])
@@ -202,14 +212,20 @@ def _radiated_w(plant: Plant, rules: Rules, air: Air, fates: Fates) -> float:
 
 
 @njit(**LEAN)
+def _sending_w(plant: Plant, rules: Rules, air: Air, fates: Fates, i: int) -> float:
+    """Power of participant i's transmitter: none while it waits in line, in its turns where time is shared."""
+    if air.phase[i] != ACTIVE:
+        return 0.0
+    power_w = plant.transmit_w[plant.kind[fates.terminal[i]]]
+    return power_w * (1.0 / air.number[0]) if rules.time_shared else power_w
+
+
+@njit(**LEAN)
 def _drain(plant: Plant, rules: Rules, accounts: Accounts, air: Air, fates: Fates, now_s: float) -> None:
     """Charge everybody on the air or in line up to ``now_s``."""
-    n = air.number[0]
     for i in range(len(fates.terminal)):
         if air.phase[i] == ACTIVE or air.phase[i] == uplink.IN_LINE:
-            j = fates.terminal[i]
-            share = (1.0 / n if rules.time_shared else 1.0) if air.phase[i] == ACTIVE else 0.0
-            live_until(plant, rules, accounts, j, now_s, share * plant.transmit_w[plant.kind[j]])
+            live_until(plant, rules, accounts, fates.terminal[i], now_s, _sending_w(plant, rules, air, fates, i))
 
 
 @njit(**LEAN)
@@ -217,16 +233,13 @@ def _next_loss(
     plant: Plant, rules: Rules, accounts: Accounts, air: Air, fates: Fates, to_s: float
 ) -> tuple[float, int]:
     """Return when the first upload will be cut short before ``to_s``, by absence or an empty battery, and whose."""
-    first_s, who, n = np.inf, -1, air.number[0]
+    first_s, who = np.inf, -1
     for i in range(len(fates.terminal)):
         if air.phase[i] == ACTIVE or air.phase[i] == uplink.IN_LINE:
-            at_s = fates.leaves_s[i]
+            at_s, j = fates.leaves_s[i], fates.terminal[i]
             if rules.mortal:
-                j = fates.terminal[i]
-                kind = plant.kind[j]
-                share = (1.0 / n if rules.time_shared else 1.0) if air.phase[i] == ACTIVE else 0.0
-                power_w = share * plant.transmit_w[kind]
-                at_s = min(at_s, crossing_s(plant, rules, accounts, j, min(to_s, at_s), power_w, plant.battery_j[kind]))
+                power_w, battery_j = _sending_w(plant, rules, air, fates, i), plant.battery_j[plant.kind[j]]
+                at_s = min(at_s, crossing_s(plant, rules, accounts, j, min(to_s, at_s), power_w, battery_j))
             if at_s < first_s:
                 first_s, who = at_s, i
     return first_s, who
@@ -311,16 +324,9 @@ def _take_turn(
 
 @njit(**PART)
 def _tell_power(
-    plant: Plant,
-    rules: Rules,
-    book: Book,
-    site: int,
-    fates: Fates,
-    air: Air,
-    before_w: float,
-    was_on: bool,
+    plant: Plant, rules: Rules, book: Book, site: int, fates: Fates, air: Air, before_w: float, was_on: bool,
     now_s: float,
-) -> float:
+) -> float:  # fmt: skip
     """Write down how the cell's power has changed; return what its transmitters draw now."""
     power_w, is_on = _radiated_w(plant, rules, air, fates), air.number[0] > 0
     note(book, site, TRANSMIT, now_s, power_w - before_w, -1)
@@ -336,7 +342,7 @@ def gather(
 ) -> float:  # fmt: skip
     """Follow the participants until the base station has enough; return when, or infinity if the run ends before."""
     m, number = len(fates.terminal), room.number
-    enough = max(1, ceil(rules.k_fraction * m - 1e-9)) if rules.policy == FIRST_K else m
+    enough = share_of(rules.k_fraction, m) if rules.policy == FIRST_K else m
     deadline_s = start_s + rules.deadline_s if rules.policy == DEADLINE else np.inf
     may_leave = rules.mortal or rules.dropout > 0.0 or rules.mean_on_s < np.inf
     past_deadline, transmitting_w, next_s, now_s = False, 0.0, start_s, start_s

@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "5930eb55f9c39b081303827ae60679d3b321a71fa4b83747c8c09e7de142a887"
+SOURCES_SHA256 = "d354aa2ef9fb2b1f8fc58cd65469af878875278993e3a4b47bcb1db826a6a612"
 
 
 @njit(**CACHED)

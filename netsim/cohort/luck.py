@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import log
+from math import ceil, log
 from typing import Any
 
 import numpy as np
 from numba import njit
 
 from netsim.cohort.plant import BIMODAL, LOGNORMAL, PARETO, SHIFTED_EXPONENTIAL, Rules
+from scenarios.philox import philox_words
 
 COMPILED: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
 LEAN = COMPILED | {"_nrt": False}
@@ -18,21 +19,20 @@ PART = LEAN | {"forceinline": True}
 CACHED = COMPILED | {"cache": True}
 """For what Python calls. A cached function is renewed only when its own file changes, so such a file names the digest
 of all files it is compiled from, and a test compares."""
-_M0, _M1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
-_W0, _W1 = np.uint64(0x9E3779B9), np.uint64(0xBB67AE85)
-_LOW, _SHIFT, _SIX, _ZERO = np.uint64(0xFFFFFFFF), np.uint64(32), np.uint64(6), np.uint64(0)
+_SIX = np.uint64(6)
+
+
+@njit(**LEAN)
+def share_of(share: float, count: int) -> int:
+    """Return :func:`netsim.collection.share_of`."""
+    return max(1, ceil(share * count - 1e-9))
 
 
 @njit(**LEAN)
 def uniform(key: tuple[int, int], entity: int, round_: int, draw: int) -> float:
     """Return :meth:`scenarios.streams.Streams.number` of the purpose that has this key."""
-    c0, c1, c2, c3 = np.uint64(draw), np.uint64(round_), np.uint64(entity), _ZERO
-    k0, k1 = np.uint64(key[0]), np.uint64(key[1])
-    for _ in range(10):
-        p0, p1 = _M0 * c0, _M1 * c2
-        c0, c1, c2, c3 = (p1 >> _SHIFT) ^ c1 ^ k0, p1 & _LOW, (p0 >> _SHIFT) ^ c3 ^ k1, p0 & _LOW
-        k0, k1 = (k0 + _W0) & _LOW, (k1 + _W1) & _LOW
-    high, low = np.float64(c0 >> _SIX), np.float64(c1 >> _SIX)
+    words = philox_words(draw, round_, entity, key[0], key[1])
+    high, low = np.float64(words[0] >> _SIX), np.float64(words[1] >> _SIX)
     return (high * 67108864.0 + low + 0.5) / 4503599627370496.0
 
 

@@ -24,7 +24,7 @@ class Population:
 
     Attributes:
         presence: where the schedulers stand on the terminals' on/off trajectories.
-        accounts: joules of every terminal for batteries and limits; of length 0 where nothing asks for them.
+        accounts: joules of every terminal, followed where there are batteries or limits.
         idle, idle_j: the same trajectories as far as idle energy has been counted, and that energy.
         tally, sites: what has been used.
     """
@@ -53,19 +53,14 @@ def new_population(plant: Plant, rules: Rules) -> Population:
     """Return everybody at time 0."""
     terminals, sites = len(plant.entity), len(plant.first) - 1
     zero, never = np.zeros, np.full(terminals, np.inf)
-    accounts = Accounts(zero(terminals), zero(terminals), _cursor(plant, rules), never, never.copy())
+    start = Cursor(np.empty(terminals, np.bool_), np.empty(terminals), np.empty(terminals, np.int64))
+    begin(plant, rules, start)
+    accounts = Accounts(zero(terminals), zero(terminals), _copy(start), never, never.copy())
     return Population(
-        presence=_cursor(plant, rules),
+        presence=_copy(start),
         accounts=accounts,
-        idle=_cursor(plant, rules),
+        idle=start,
         idle_j=zero(terminals),
         tally=Tally(*(zero(terminals) for _ in Tally._fields)),
         sites=SiteTally(zero(sites), zero(sites), zero(sites), zero(sites, np.int64)),
     )
-
-
-def _cursor(plant: Plant, rules: Rules) -> Cursor:
-    n = len(plant.entity)
-    cursor = Cursor(np.empty(n, np.bool_), np.empty(n), np.empty(n, np.int64))
-    begin(plant, rules, cursor)
-    return cursor

@@ -17,6 +17,7 @@ from netsim.cohort.cell import Story, cloud_round
 from netsim.cohort.clockwork import EVERYBODY, Clockwork, Course, Stop, Stretch
 from netsim.cohort.gathering import MERGED, End, Load
 from netsim.cohort.plant import LOGNORMAL, Plant, Rules
+from netsim.collection import share_of
 from netsim.port import Plan, Sizes
 from scenarios.schema import Budget
 from scenarios.streams import Streams
@@ -124,8 +125,8 @@ def _blank_tries(n: int) -> Tries:
 
 def _most_asked(plant: Plant, rules: Rules) -> Array:
     """Return (S,) how many terminals a site asks at most."""
-    here = np.diff(plant.first)
-    return np.maximum(1, np.ceil(rules.scheduled_fraction * here - 1e-9)).astype(np.int64) * (here > 0)
+    here = np.diff(plant.first).tolist()
+    return np.array([share_of(rules.scheduled_fraction, count) if count else 0 for count in here])
 
 
 def _blank_story(plant: Plant, rules: Rules, K: int) -> Story:

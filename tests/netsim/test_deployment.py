@@ -12,7 +12,7 @@ from scipy import stats
 
 from channel_models.layout import uniform_in_hexagon
 from channel_models.path_loss import ENVIRONMENTS
-from netsim.deployment import Deployment, backbone, deploy, topology
+from netsim.deployment import Deployment, backbone, deploy
 from scenarios.schema import Network
 from scenarios.streams import Streams
 from tests.netsim.worlds import scenario
@@ -172,16 +172,14 @@ def test_without_shadowing_there_is_none() -> None:
     assert not there.shadowing_db.any()
 
 
-def test_the_topology_is_a_tree_from_the_cloud_to_every_terminal() -> None:
+def test_the_backbone_is_a_tree_from_the_cloud_to_every_base_station() -> None:
     there = place({"environment": "UMa"}, 3, 4)
-    graph = topology(there, 0.01, 1e9)
+    graph = backbone(there, 0.01, 1e9)
     assert nx.is_tree(graph)
-    assert nx.get_node_attributes(graph, "tier")["cloud"] == "cloud"
-    for terminal, site in enumerate(there.serving):
-        assert nx.shortest_path(graph, "cloud", f"terminal-{terminal}")[1] == f"bs-{site:02d}"
-        edge = graph.edges[f"terminal-{terminal}", f"bs-{site:02d}"]
-        assert edge["distance_m"] == pytest.approx(there.distance_m[terminal])
+    assert nx.get_node_attributes(graph, "tier") == {"cloud": "cloud"} | dict.fromkeys(
+        ("bs-00", "bs-01", "bs-02"), "base_station"
+    )
+    for site, (x, y) in enumerate(there.site_xy_m):
+        assert nx.shortest_path(graph, "cloud", f"bs-{site:02d}") == ["cloud", f"bs-{site:02d}"]
+        assert (graph.nodes[f"bs-{site:02d}"]["x_m"], graph.nodes[f"bs-{site:02d}"]["y_m"]) == (x, y)
     assert graph.edges["cloud", "bs-02"] == {"latency_s": 0.01, "rate_bps": 1e9}
-    wires = backbone(there, 0.01, 1e9)
-    assert dict(wires.nodes) == {node: graph.nodes[node] for node in ("cloud", "bs-00", "bs-01", "bs-02")}
-    assert all(wires.edges[edge] == graph.edges[edge] for edge in wires.edges)
