@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from math import inf, log
 
-from scenarios.schema import Availability
+from scenarios.equipment import Availability
 from scenarios.streams import Streams
 
 

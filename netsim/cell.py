@@ -12,7 +12,7 @@ simultaneous uploads runs:
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from heapq import heappop, heappush
 from math import inf
 
@@ -79,6 +79,12 @@ class Uplink:
         self._arm(now)
         return transfer.remaining_bits
 
+    def retune(self, terminals: Collection[int]) -> None:
+        """Go on at new rates: those of ``terminals`` have changed at this instant."""
+        now = self._advance()
+        self._retune(terminals, now)
+        self._arm(now)
+
     def _enter(self, transfer: Transfer) -> None:
         if not self._active:
             self._busy(+1)
@@ -125,6 +131,9 @@ class Uplink:
     def _remove(self, transfer: Transfer, now: float) -> None:
         raise NotImplementedError
 
+    def _retune(self, terminals: Collection[int], now: float) -> None:
+        raise NotImplementedError
+
     def _elapse(self, elapsed_s: float) -> None:
         raise NotImplementedError
 
@@ -164,29 +173,47 @@ class TimeShared(Uplink):
         if not self._active:
             self._virtual_s = 0.0  # a fresh busy period: no drift is carried along
             self._heap.clear()
-        transfer.rate_bps = self._full_rate_bps(transfer.terminal)
-        transfer.tag = self._virtual_s + transfer.bits / transfer.rate_bps
-        self._serial += 1
-        heappush(self._heap, (transfer.tag, self._serial, transfer))
+        self._tag(transfer)
         self._enter(transfer)
         self._tell_duty()
+
+    def _tag(self, transfer: Transfer) -> None:
+        """Work out when, on the virtual clock, it will be done at its present rate."""
+        transfer.rate_bps = rate_bps = self._full_rate_bps(transfer.terminal)
+        transfer.on_air_s = self._virtual_s
+        transfer.tag = self._virtual_s + transfer.remaining_bits / rate_bps if rate_bps > 0.0 else inf
+        self._serial += 1
+        heappush(self._heap, (transfer.tag, self._serial, transfer))
 
     def _remove(self, transfer: Transfer, now: float) -> None:
         self._take_off(transfer)
         self._tell_duty()
 
+    def _retune(self, terminals: Collection[int], now: float) -> None:
+        for transfer in self._active:
+            if transfer.terminal in terminals:
+                self._count(transfer)
+                self._tag(transfer)
+
     def _take_off(self, transfer: Transfer) -> None:
-        need_s = transfer.bits / transfer.rate_bps
-        left_s = max(0.0, transfer.tag - self._virtual_s)
-        transfer.airtime_s = need_s - left_s
-        transfer.remaining_bits = transfer.bits * left_s / need_s
+        self._count(transfer)
         self._leave(transfer)
+
+    def _count(self, transfer: Transfer) -> None:
+        """Bring its bits and airtime up to the present."""
+        if transfer.tag == inf:
+            transfer.airtime_s += self._virtual_s - transfer.on_air_s
+            return
+        need_s = transfer.remaining_bits / transfer.rate_bps
+        left_s = max(0.0, transfer.tag - self._virtual_s)
+        transfer.airtime_s += need_s - left_s
+        transfer.remaining_bits *= left_s / need_s if need_s > 0.0 else 0.0
 
     def _elapse(self, elapsed_s: float) -> None:
         self._virtual_s += elapsed_s / len(self._active)
 
     def _completes_in_s(self) -> float:
-        while self._heap and self._heap[0][2] not in self._active:
+        while self._heap and not self._current(self._heap[0]):
             heappop(self._heap)
         if not self._heap:
             return inf
@@ -195,13 +222,17 @@ class TimeShared(Uplink):
     def _complete(self, now: float) -> list[Transfer]:
         done = []
         while self._heap and self._heap[0][0] <= self._virtual_s + _DONE * (self._virtual_s + now):
-            transfer = heappop(self._heap)[2]
-            if transfer in self._active:
-                self._take_off(transfer)
-                done.append(transfer)
+            entry = heappop(self._heap)
+            if self._current(entry):
+                self._take_off(entry[2])
+                done.append(entry[2])
         if done:
             self._tell_duty()
         return done
+
+    def _current(self, entry: tuple[float, int, Transfer]) -> bool:
+        """Whether an entry of the heap is of an upload that goes on, and at that rate."""
+        return entry[2] in self._active and entry[0] == entry[2].tag
 
     def _tell_duty(self) -> None:
         if self._active:
@@ -242,6 +273,12 @@ class BandShared(Uplink):
             self._share(now)
         else:
             self._line.remove(transfer)
+
+    def _retune(self, terminals: Collection[int], now: float) -> None:
+        for rates in self._remembered.values():
+            for terminal in terminals:
+                rates.pop(terminal, None)
+        self._share(now)
 
     def _take_off(self, transfer: Transfer, now: float) -> None:
         transfer.airtime_s = now - transfer.on_air_s

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from scenarios.schema import DeviceClass, Slowdown, Terminals
+from scenarios.equipment import DeviceClass, Slowdown, Terminals
 from scenarios.streams import Streams
 
 _AHEAD = 16  # rounds drawn at once

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from channel_models.layout import hexagonal_sites, nearest_sites, uniform_in_hexagon
 from channel_models.path_loss import ENVIRONMENTS, Environment
 from channel_models.units import db_to_linear
-from scenarios.schema import Network
+from scenarios.network import Network
 from scenarios.streams import Streams
 
 FloatArray = NDArray[np.float64]

@@ -9,15 +9,31 @@ from netsim.recorder import Row
 from netsim.result import Result
 from netsim.simulation import simulate
 from netsim.world import Ground, enliven
+from scenarios.errors import ScenarioError
+from scenarios.schema import Scenario
 
 MANY = 100_000
 """Terminals beyond which cohorts are chosen by themselves."""
 
+ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {}
+"""Fields, and whether a scenario uses them in a way that cohorts do not know."""
+
+
+def needs_processes(scenario: Scenario) -> str | None:
+    """Return a field that only the process engine can honour, None if cohorts can do all of the scenario."""
+    return next((field for field, is_used in ONLY_PROCESSES.items() if is_used(scenario)), None)
+
 
 def run(ground: Ground, method: Method, task_names: list[str], on_cloud: Callable[[Row], None] | None = None) -> Result:
-    """Run ``method`` on ``ground`` with the engine that the scenario asks for."""
-    wanted = ground.scenario.engine
-    if wanted == "cohort" or (wanted == "auto" and ground.terminals > MANY):
+    """Run ``method`` on ``ground`` with the engine that the scenario asks for.
+
+    Raises:
+        ScenarioError: the scenario asks for cohorts and for something they do not know.
+    """
+    wanted, obstacle = ground.scenario.engine, needs_processes(ground.scenario)
+    if wanted == "cohort" and obstacle:
+        raise ScenarioError("engine", wanted, f"process or auto, because of {obstacle}")
+    if wanted == "cohort" or (wanted == "auto" and ground.terminals > MANY and not obstacle):
         from netsim.cohort.engine import simulate_cohorts  # brings compiled code, which small runs can do without
 
         return simulate_cohorts(ground, method, task_names, on_cloud)

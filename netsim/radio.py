@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,21 +12,29 @@ from numpy.typing import NDArray
 from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
 from channel_models.link_adaptation import McsEnvelope, ShannonGap
 from channel_models.path_loss import ENVIRONMENTS
-from channel_models.rates import ofdma_rate, tdma_rate
 from channel_models.sinr import downlink_sinr
 from channel_models.units import db_to_linear, dbm_to_watt, thermal_noise_dbm
 from netsim.deployment import Deployment
-from scenarios.schema import LinkAdaptation, Network
+from scenarios.network import LinkAdaptation, Network
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Radio:
     """Link budgets and rates of all terminals towards their serving sites.
 
+    Whoever moves a terminal or changes what it hears writes the first arrays and calls :meth:`refresh`; the others
+    follow from them.
+
     Attributes:
-        network: the parameters the rates were made from.
+        network: the parameters the rates are made from.
+        tx_power_w: (terminals,) radiated power of each terminal, watts.
+        serving_gain: (terminals,) linear power gain of the serving link.
+        neighbour_gain: (terminals,) sum of the gains from the other sites.
+        uplink_noise_w: (terminals,) noise and interference over the whole uplink band at the serving site, watts.
+        fading: (terminals,) which spectral-efficiency table holds for the serving link.
         uplink_snr: (terminals,) linear, over the whole uplink band at full power, other cells' rise included.
         downlink_sinr: (terminals,) linear.
         uplink_efficiency: (terminals,) net bit/s/Hz with the whole band.
@@ -33,12 +42,47 @@ class Radio:
     """
 
     network: Network
-    los: NDArray[np.bool_]
+    tx_power_w: FloatArray
+    serving_gain: FloatArray
+    neighbour_gain: FloatArray
+    uplink_noise_w: FloatArray
+    fading: IntArray
     uplink_snr: FloatArray
     downlink_sinr: FloatArray
     uplink_efficiency: FloatArray
     downlink_efficiency: FloatArray
-    _tables: tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]
+    _tables: tuple[ErgodicSpectralEfficiency, ...]
+
+    def copy(self) -> Radio:
+        """Return the same links in arrays of their own, for a run in which they change."""
+        arrays: dict[str, Any] = {
+            key: value.copy() for key, value in vars(self).items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **arrays)
+
+    def refresh(self, terminals: IntArray | slice) -> None:
+        """Work out anew what ``terminals`` send and receive."""
+        down = self.network.downlink
+        snr = self.tx_power_w[terminals] * self.serving_gain[terminals] / self.uplink_noise_w[terminals]
+        sinr = downlink_sinr(
+            dbm_to_watt(down.tx_power_dbm),
+            self.serving_gain[terminals],
+            self.neighbour_gain[terminals],
+            dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db)),
+            down.neighbour_activity,
+        )
+        net, fading = 1.0 - self.network.link.overhead, self.fading[terminals]
+        self.uplink_snr[terminals], self.downlink_sinr[terminals] = snr, sinr
+        self.uplink_efficiency[terminals] = net * self._efficiency(fading, snr)
+        self.downlink_efficiency[terminals] = net * self._efficiency(fading, sinr)
+
+    def _efficiency(self, fading: IntArray, snr: FloatArray) -> FloatArray:
+        """Gross spectral efficiency of links, each with its own table."""
+        efficiency = np.empty_like(snr)
+        for kind in np.unique(fading).tolist():
+            of_kind = fading == kind
+            efficiency[of_kind] = self._tables[kind](snr[of_kind])
+        return efficiency
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
@@ -48,29 +92,25 @@ class Radio:
 
     def band_shared_bps(self, terminal: int, n: int) -> float:
         """Uplink rate in one of ``n`` slices, full power in the slice, bit/s."""
-        table = self._tables[int(self.los[terminal])]
-        overhead = self.network.link.overhead
-        snr = np.asarray([self.uplink_snr[terminal]])
-        rate = ofdma_rate(self.network.uplink.bandwidth_hz, snr, n, table)
-        return float(rate[0]) * (1.0 - overhead)
+        efficiency = self._tables[self.fading.item(terminal)].scalar(self.uplink_snr.item(terminal) * n)
+        return self.network.uplink.bandwidth_hz / n * efficiency * (1.0 - self.network.link.overhead)
 
     def whole_band_bps(self, terminal: int) -> float:
         """Uplink rate with the whole band, bit/s."""
-        return float(tdma_rate(self.network.uplink.bandwidth_hz, self.uplink_efficiency[terminal], 1))
+        return self.network.uplink.bandwidth_hz * self.uplink_efficiency.item(terminal)
 
     def broadcast_bps(self, terminals: list[int] | NDArray[np.int64]) -> float:
         """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s."""
         return self.network.downlink.bandwidth_hz * float(self.downlink_efficiency[terminals].min())
 
-    def tables(self) -> tuple[tuple[FloatArray, FloatArray], tuple[FloatArray, FloatArray]]:
-        """Copies of what a compiled kernel needs for :meth:`band_shared_bps`: (snr_grid, efficiency_grid) twice.
+    def tables(self) -> tuple[FloatArray, FloatArray]:
+        """Copies of what a compiled kernel needs for :meth:`band_shared_bps`: two (tables, points) arrays.
 
-        The first pair is for obstructed links, the second for links with line of sight: (points,) linear mean SNR
-        and gross bit/s/Hz. Read them by linear interpolation, 0 below the first point and flat above the last;
-        ``network.link.overhead`` is not yet taken off.
+        The first holds linear mean SNRs, the second gross bit/s/Hz; ``fading`` says which row holds for whom. Read
+        them by linear interpolation, 0 below the first point and flat above the last; ``network.link.overhead`` is not
+        yet taken off.
         """
-        obstructed, sight = self._tables
-        return (obstructed.snr_grid, obstructed.efficiency_grid), (sight.snr_grid, sight.efficiency_grid)
+        return np.stack([t.snr_grid for t in self._tables]), np.stack([t.efficiency_grid for t in self._tables])
 
 
 def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArray) -> Radio:
@@ -81,28 +121,23 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
         deployment: channels.
         tx_power_dbm: (terminals,) radiated power of each terminal.
     """
-    up, down = network.uplink, network.downlink
-    noise_up_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
-    uplink_snr = dbm_to_watt(tx_power_dbm) * deployment.serving_gain / dbm_to_watt(noise_up_dbm)
-    noise_down_w = dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db))
-    sinr = downlink_sinr(
-        dbm_to_watt(down.tx_power_dbm),
-        deployment.serving_gain,
-        deployment.neighbour_gain,
-        noise_down_w,
-        down.neighbour_activity,
-    )
-    tables = _tables(network)
-    net = 1.0 - network.link.overhead
-    return Radio(
+    up, n = network.uplink, len(deployment.serving)
+    noise_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
+    radio = Radio(
         network=network,
-        los=deployment.los,
-        uplink_snr=uplink_snr,
-        downlink_sinr=sinr,
-        uplink_efficiency=net * _by_sight(tables, deployment.los, uplink_snr),
-        downlink_efficiency=net * _by_sight(tables, deployment.los, sinr),
-        _tables=tables,
+        tx_power_w=dbm_to_watt(tx_power_dbm),
+        serving_gain=deployment.serving_gain,
+        neighbour_gain=deployment.neighbour_gain,
+        uplink_noise_w=np.full(n, dbm_to_watt(noise_dbm)),
+        fading=deployment.los.astype(np.int64),
+        uplink_snr=np.empty(n),
+        downlink_sinr=np.empty(n),
+        uplink_efficiency=np.empty(n),
+        downlink_efficiency=np.empty(n),
+        _tables=_tables(network),
     )
+    radio.refresh(slice(None))
+    return radio
 
 
 def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]:
@@ -130,11 +165,3 @@ def _link(link: LinkAdaptation) -> McsEnvelope | ShannonGap:
     if link.model == "mcs":
         return McsEnvelope(link.mcs_table, link.implementation_margin_db)
     return ShannonGap(link.shannon_gap_db, link.max_bit_s_hz, link.min_sinr_db)
-
-
-def _by_sight(
-    tables: tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency],
-    los: NDArray[np.bool_],
-    snr: FloatArray,
-) -> FloatArray:
-    return np.where(los, tables[1](snr), tables[0](snr))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,9 @@ from netsim.energy import (
     transmitter_w,
 )
 from netsim.radio import Radio, link_budget
+from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
-from scenarios.schema import DeviceClass, Scenario
+from scenarios.schema import Scenario
 from scenarios.streams import Streams
 
 
@@ -169,13 +169,13 @@ def enliven(ground: Ground) -> World:
     static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
     transmit_w = ground.devices.each(transmitting_w).tolist()
-    entities = ground.deployment.entity.tolist()
+    entities, radio = ground.deployment.entity.tolist(), ground.radio.copy()
     return World(
-        **vars(ground),
+        **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
-        uplinks=[_uplink(env, ground.radio, terminal_meter, transmit_w, site) for site in on_air],
+        uplinks=[_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air],
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -216,7 +216,7 @@ def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float
 
     band = radio.network.uplink
     if band.share == "tdma":
-        return TimeShared(env, cache(radio.whole_band_bps), duty, on_air.change)
+        return TimeShared(env, radio.whole_band_bps, duty, on_air.change)
     slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
     return BandShared(env, radio.band_shared_bps, slices, duty, on_air.change)
 

@@ -1,7 +1,8 @@
 """The scenario: everything a run is made of, typed, with units in the names and strict about unknown keys.
 
 Nothing else in the project reads YAML. Every field has a documented default; a scenario file states what differs.
-Parameters of a learning method belong to the method's own file and are checked there.
+Parameters of a learning method belong to the method's own file and are checked there. The network and the machines
+in it have rooms of their own, :mod:`scenarios.network` and :mod:`scenarios.equipment`.
 """
 
 from __future__ import annotations
@@ -10,16 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Section(BaseModel):
-    """A part of a scenario: immutable, no unknown keys, finite numbers only."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+from scenarios.equipment import BaseStations, Terminals
+from scenarios.network import Network
+from scenarios.sections import Count, NonNegative, Positive, Section
 
 
 class Split(Section):
@@ -110,176 +104,6 @@ class Method(BaseModel):
     def parameters(self) -> dict[str, Any]:
         """The method's own parameters, as written in the file."""
         return dict(self.model_extra or {})
-
-
-class Layout(Section):
-    """Where base stations and terminals stand."""
-
-    environment: Literal["UMa", "UMi"] = "UMa"
-    """3GPP TR 38.901 deployment: urban macro or urban micro street canyon."""
-    inter_site_distance_m: Annotated[float, Field(gt=0, le=8600)] | None = None
-    """Distance between neighbouring sites of the hexagonal grid; default of the environment (500 UMa, 200 UMi)."""
-    base_station_height_m: Positive | None = None
-    """Antenna height; default of the environment (25 UMa, 10 UMi)."""
-    terminal_height_m: Annotated[float, Field(ge=1.5, le=22.5)] = 1.5
-    min_distance_m: Positive | None = None
-    """Closest a terminal may stand to its site; default of the environment (35 UMa, 10 UMi)."""
-    neighbour_sites: Annotated[int, Field(ge=6)] = 36
-    """Sites modelled besides a terminal's own: those nearest to its own, 6, 18 or 36 for one, two or three rings.
-    Others neither interfere nor win terminals. Networks of up to neighbour_sites + 1 sites are modelled in full; among
-    1000 sites the median downlink SINR is 0.3 dB (UMa) or 0.2 dB (UMi) higher with 36 than with all."""
-
-
-class Propagation(Section):
-    """What happens to the signal between antennas."""
-
-    carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)] = 3.5e9
-    shadowing: bool = True
-    """Log-normal shadowing, one draw per (site, terminal)."""
-    fading: Literal["none", "rayleigh", "rician"] = "rician"
-    """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links only."""
-    base_station_antenna_gain_dbi: float = 8.0
-    terminal_antenna_gain_dbi: float = 0.0
-
-
-class LinkAdaptation(Section):
-    """From SINR to bits per second and hertz."""
-
-    model: Literal["mcs", "shannon"] = "mcs"
-    """mcs: goodput envelope of a TS 38.214 table with HARQ; shannon: capacity with a gap."""
-    mcs_table: Literal[1, 2] = 2
-    """38.214 table 5.1.3.1-1 (up to 64QAM) or 5.1.3.1-2 (up to 256QAM)."""
-    implementation_margin_db: NonNegative = 0.0
-    """mcs: loss of a real receiver against the simulated decoder."""
-    shannon_gap_db: NonNegative = 2.0
-    max_bit_s_hz: Positive = 7.4063
-    """shannon: ceiling of the modulation."""
-    min_sinr_db: float = -6.0
-    """shannon: below it nothing is received."""
-    outage_bit_s_hz: Positive = 0.02
-    """A link whose mean spectral efficiency is below this is out of coverage; its terminal is never scheduled."""
-    overhead: Annotated[float, Field(ge=0, lt=1)] = 0.14
-    """Share of the resource elements taken by control and reference signals."""
-
-
-class Uplink(Section):
-    """The radio channel that the terminals of a cell share towards their base station."""
-
-    bandwidth_hz: Positive = 0.9e6
-    """Band granted to the learning service in every cell."""
-    share: Literal["ofdma", "tdma"] = "ofdma"
-    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length."""
-    min_slice_hz: Positive = 180e3
-    """ofdma: narrowest slice (one resource block); further uploads wait in line."""
-    noise_figure_db: NonNegative = 5.0
-    interference_margin_db: NonNegative = 3.0
-    """Rise over thermal noise caused by other cells."""
-    access_delay_s: NonNegative = 0.01
-    """Scheduling request and grant before every upload."""
-
-
-class Downlink(Section):
-    """The broadcast from a base station to the terminals it has scheduled, at the worst one's rate."""
-
-    bandwidth_hz: Positive = 0.9e6
-    tx_power_dbm: float = 35.5
-    """Power in this band: 49 dBm in 20 MHz leaves 35.5 dBm in 0.9 MHz."""
-    noise_figure_db: NonNegative = 9.0
-    neighbour_activity: Share = 0.3
-    """Share of the time that each other base station interferes."""
-    access_delay_s: NonNegative = 0.004
-
-
-class Backhaul(Section):
-    """The wired links between base stations and the cloud."""
-
-    rate_bps: Positive = 1e9
-    latency_s: NonNegative = 0.01
-    """One way."""
-    energy_j_per_bit: NonNegative = 2.5e-10
-
-
-class Network(Section):
-    """The radio access network and its wires."""
-
-    layout: Layout = Layout()
-    propagation: Propagation = Propagation()
-    link: LinkAdaptation = LinkAdaptation()
-    uplink: Uplink = Uplink()
-    downlink: Downlink = Downlink()
-    backhaul: Backhaul = Backhaul()
-
-
-class DeviceClass(Section):
-    """One kind of terminal hardware."""
-
-    name: str
-    weight: Positive = 1.0
-    """Relative frequency of this class."""
-    cpu_hz: Positive = 1e9
-    cycles_per_sample: Positive = 2e4
-    """CPU cycles to visit one training row once."""
-    switched_capacitance: NonNegative = 1e-28
-    """kappa in P = kappa f^3 and E = kappa f^2 cycles."""
-    tx_power_dbm: float = 23.0
-    """Radiated power."""
-    amplifier_efficiency: Annotated[float, Field(gt=0, le=1)] = 0.35
-    tx_circuit_w: NonNegative = 0.15
-    rx_power_w: NonNegative = 0.5
-    idle_power_w: NonNegative = 0.02
-    """Drawn all the time the terminal is on."""
-    battery_j: Positive | None = None
-    """Energy it can spend; it is gone for good when empty. Default: mains or never empty."""
-
-
-class Slowdown(Section):
-    """Random factor >= 1 (lognormal: > 0) on the compute time, drawn per terminal and round."""
-
-    kind: Literal["none", "shifted_exponential", "pareto", "lognormal", "bimodal"] = "shifted_exponential"
-    scale: NonNegative = 0.5
-    """shifted_exponential: mean of the excess; lognormal: sigma of the log."""
-    tail_index: Positive = 2.0
-    """pareto: alpha; at most 1 has no mean."""
-    slow_probability: Share = 0.1
-    """bimodal: how often a round is slow."""
-    slow_factor: Annotated[float, Field(ge=1)] = 5.0
-    """bimodal: how slow."""
-
-
-class Availability(Section):
-    """Two-state on/off behaviour: a user switches the device off, or a charger in."""
-
-    mean_on_s: Positive
-    mean_off_s: Positive
-
-
-class Terminals(Section):
-    """The devices that hold the data."""
-
-    per_base_station: Count = 4
-    classes: tuple[DeviceClass, ...] = (DeviceClass(name="device"),)
-    slowdown: Slowdown = Slowdown()
-    dropout_probability: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Chance per round that a terminal is lost somewhere during its computation."""
-    availability: Availability | None = None
-    """Absent: always on."""
-
-    @model_validator(mode="after")
-    def _some_class(self) -> Terminals:
-        if not self.classes:
-            raise ValueError("at least one device class")
-        names = [c.name for c in self.classes]
-        if len(set(names)) < len(names):
-            raise ValueError("device classes with different names")
-        return self
-
-
-class BaseStations(Section):
-    """Power of the sites: the EARTH model, P_in = N_TRX (P0 + slope x P_out) (Auer et al. 2011)."""
-
-    power_model: Literal["macro", "rrh", "micro", "pico", "femto"] = "macro"
-    static_power: Literal["none", "airtime", "always"] = "airtime"
-    """Share of the no-load power charged to learning: none, while its cell is on the air, or all the time."""
 
 
 class Collection(Section):

@@ -63,8 +63,8 @@ def quiet(m: int, bits: float) -> Air:
 @njit(**LEAN)
 def slice_bps(plant: Plant, rules: Rules, j: int, n: int) -> float:
     """Return terminal j's rate in one of n slices, see :meth:`netsim.radio.Radio.band_shared_bps`."""
-    sight = 1 if plant.line_of_sight[j] else 0
-    grid, efficiency, snr = plant.snr_grid[sight], plant.efficiency_grid[sight], plant.uplink_snr[j] * n
+    kind = plant.fading[j]
+    grid, efficiency, snr = plant.snr_grid[kind], plant.efficiency_grid[kind], plant.uplink_snr[j] * n
     index = np.searchsorted(grid, snr, side="right")
     if index == 0:
         return 0.0

@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "d354aa2ef9fb2b1f8fc58cd65469af878875278993e3a4b47bcb1db826a6a612"
+SOURCES_SHA256 = "2b8515a8e05eb7d430b4a2cdbafffb3c0dfc2d4323ee0d1dc3a9d469c26ec726"
 
 
 @njit(**CACHED)

@@ -34,19 +34,19 @@ class Plant(NamedTuple):
         entity: (M,) stream index.
         kind: (M,) class of device.
         covered: (M,) whether a terminal is ever scheduled.
-        line_of_sight: (M,) which spectral efficiency table holds.
+        fading: (M,) which spectral efficiency table holds.
         uplink_snr, uplink_bps: (M,) for OFDMA and for TDMA.
         downlink_efficiency: (M,) bit/s/Hz.
         cycles_per_sample, cpu_hz, compute_w, transmit_w, receive_w, idle_w, battery_j: (C,).
         sending_bps, latency_s: (S,) of the wires.
-        snr_grid, efficiency_grid: (2, G) gross spectral efficiency without and with line of sight.
+        snr_grid, efficiency_grid: (tables, G) gross spectral efficiency.
     """
 
     first: Array
     entity: Array
     kind: Array
     covered: Array
-    line_of_sight: Array
+    fading: Array
     uplink_snr: Array
     uplink_bps: Array
     downlink_efficiency: Array
@@ -107,7 +107,8 @@ def make_plant(ground: Ground) -> Plant:
     serving, radio, devices = ground.deployment.serving, ground.radio, ground.devices
     if np.any(np.diff(serving) < 0):
         raise ValueError("the cohort engine needs terminals sorted by site")
-    tables, classes, sites = radio.tables(), devices.classes, range(ground.sites)
+    classes, sites = devices.classes, range(ground.sites)
+    snr_grid, efficiency_grid = radio.tables()
 
     def per_class(value: Any) -> Array:
         return np.array([value(device) for device in classes], np.float64)
@@ -117,7 +118,7 @@ def make_plant(ground: Ground) -> Plant:
         entity=ground.deployment.entity,
         kind=devices.kind.astype(np.int16),
         covered=radio.reachable,
-        line_of_sight=radio.los,
+        fading=radio.fading.astype(np.int16),
         uplink_snr=radio.uplink_snr,
         uplink_bps=ground.scenario.network.uplink.bandwidth_hz * radio.uplink_efficiency,
         downlink_efficiency=radio.downlink_efficiency,
@@ -130,8 +131,8 @@ def make_plant(ground: Ground) -> Plant:
         battery_j=per_class(lambda device: np.inf if device.battery_j is None else device.battery_j),
         sending_bps=np.array([ground.backhaul.rate_bps(site) for site in sites]),
         latency_s=np.array([ground.backhaul.latency_s(site) for site in sites]),
-        snr_grid=np.stack([snr for snr, _ in tables]),
-        efficiency_grid=np.stack([efficiency for _, efficiency in tables]),
+        snr_grid=snr_grid,
+        efficiency_grid=efficiency_grid,
     )
 
 

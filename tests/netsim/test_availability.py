@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from netsim.availability import Presence
-from scenarios.schema import Availability
+from scenarios.equipment import Availability
 from scenarios.streams import Streams
 from tests.netsim.worlds import device, run, scenario, world
 

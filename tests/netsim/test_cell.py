@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simpy import Environment
+from simpy import Environment, Timeout
 
-from netsim.cell import BandShared, TimeShared
+from netsim.cell import BandShared, TimeShared, Uplink
 from tests.netsim.sharing import Upload, by_hand, drive
 
 BAND_HZ = 1e6
@@ -183,3 +183,31 @@ def test_the_airtime_is_known_in_the_middle_of_an_upload() -> None:
 def test_an_upload_without_bits_is_refused() -> None:
     with pytest.raises(ValueError, match="bits > 0, got 0"):
         TimeShared(Environment(), full_rate_bps).start(0, 0.0)
+
+
+@pytest.mark.parametrize("kind", ["time", "band"])
+def test_an_upload_goes_on_at_its_new_rate_and_stands_still_without_one(kind: str) -> None:
+    env, rates = Environment(), {0: 10.0, 1: 10.0}
+    cell: Uplink = (
+        TimeShared(env, rates.__getitem__)
+        if kind == "time"
+        else BandShared(env, lambda terminal, n: rates[terminal] / n)
+    )
+    first, second = cell.start(0, 100.0), cell.start(1, 100.0)
+    finished = {}
+    for name, transfer in (("first", first), ("second", second)):
+        transfer.done.callbacks.append(lambda _, name=name: finished.setdefault(name, env.now))
+
+    def tune(terminal: int, rate: float) -> None:
+        rates[terminal] = rate
+        cell.retune({terminal})
+
+    for at, rate in ((4.0, 5.0), (8.0, 0.0), (12.0, 20.0)):
+        Timeout(env, at).callbacks.append(lambda _, rate=rate: tune(1, rate))
+    env.run()
+    # Until 20 s the first has half of its 10 bit/s; the second 20 bits by 4 s, 30 by 8 and 12 s, 100 by 19 s.
+    assert finished["second"] == pytest.approx(19.0, rel=1e-12)
+    assert finished["first"] == pytest.approx(19.5, rel=1e-12)
+    airtime = 9.5 if kind == "time" else 19.0
+    assert second.airtime_s == pytest.approx(airtime, rel=1e-12)
+    assert first.airtime_s + second.airtime_s == pytest.approx(19.5 if kind == "time" else 38.5, rel=1e-12)

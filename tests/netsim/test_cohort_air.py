@@ -146,7 +146,7 @@ def test_a_slice_is_as_fast_with_any_link_adaptation(fading: str, model: str) ->
     network: dict[str, Any] = {"propagation": {"fading": fading}, "link": {"model": model}}
     where = world(scenario(network=network), sites=3, per_site=30, seed=1)
     plant, rules = make_plant(where), make_rules(where)
-    assert where.radio.los.any() and not where.radio.los.all()
+    assert where.radio.fading.any() and not where.radio.fading.all()
     for j in range(where.terminals):
         for n in (1, 2, 5):
             assert uplink.slice_bps(plant, rules, j, n) == pytest.approx(where.radio.band_shared_bps(j, n), rel=1e-12)

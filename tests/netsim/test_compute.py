@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from netsim.compute import assign_classes, duration_s, slowdown_factor
-from scenarios.schema import DeviceClass, Slowdown, Terminals
+from scenarios.equipment import DeviceClass, Slowdown, Terminals
 from scenarios.streams import Streams
 
 PROBABILITY = st.floats(1e-9, 1.0 - 1e-9)

@@ -13,7 +13,7 @@ from scipy import stats
 from channel_models.layout import uniform_in_hexagon
 from channel_models.path_loss import ENVIRONMENTS
 from netsim.deployment import Deployment, backbone, deploy
-from scenarios.schema import Network
+from scenarios.network import Network
 from scenarios.streams import Streams
 from tests.netsim.worlds import scenario
 

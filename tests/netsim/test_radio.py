@@ -63,10 +63,10 @@ def test_rates_are_band_times_efficiency_after_overhead() -> None:
 
 def test_the_tables_give_every_rate_in_a_share_of_the_band() -> None:
     radio = made(link={"overhead": 0.25}, uplink={"bandwidth_hz": 2e6}, propagation={"fading": "rician"}).radio
-    tables = radio.tables()
-    assert radio.los.any() and not radio.los.all()
-    for i, (snr, sight) in enumerate(zip(radio.uplink_snr, radio.los, strict=True)):
-        points, efficiency = tables[int(sight)]
+    snr_grid, efficiency_grid = radio.tables()
+    assert radio.fading.any() and not radio.fading.all()
+    for i, (snr, kind) in enumerate(zip(radio.uplink_snr, radio.fading, strict=True)):
+        points, efficiency = snr_grid[kind], efficiency_grid[kind]
         for n in (1, 3, 11):
             slice_bps = 0.75 * 2e6 / n * np.interp(n * snr, points, efficiency, left=0.0)
             assert radio.band_shared_bps(i, n) == pytest.approx(slice_bps, rel=1e-12)
@@ -79,7 +79,7 @@ def test_fading_is_averaged_and_spares_those_with_line_of_sight_when_it_is_ricia
     )
     closed_form = 0.9 * rayleigh_ergodic_se(steady.uplink_snr / 10.0**0.3)
     np.testing.assert_allclose(rayleigh.uplink_efficiency, closed_form, atol=1e-3)
-    los = steady.los
+    los = made(link=link).deployment.los
     assert los.any() and not los.all()
     np.testing.assert_array_equal(rician.uplink_efficiency[~los], rayleigh.uplink_efficiency[~los])
     assert np.all(rician.uplink_efficiency[los] > rayleigh.uplink_efficiency[los])

@@ -1,0 +1,107 @@
+"""The radio access network of a scenario: where sites and terminals stand, the air between them, bands and wires."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from scenarios.sections import NonNegative, Positive, Section, Share
+
+
+class Layout(Section):
+    """Where base stations and terminals stand."""
+
+    environment: Literal["UMa", "UMi"] = "UMa"
+    """3GPP TR 38.901 deployment: urban macro or urban micro street canyon."""
+    inter_site_distance_m: Annotated[float, Field(gt=0, le=8600)] | None = None
+    """Distance between neighbouring sites of the hexagonal grid; default of the environment (500 UMa, 200 UMi)."""
+    base_station_height_m: Positive | None = None
+    """Antenna height; default of the environment (25 UMa, 10 UMi)."""
+    terminal_height_m: Annotated[float, Field(ge=1.5, le=22.5)] = 1.5
+    min_distance_m: Positive | None = None
+    """Closest a terminal may stand to its site; default of the environment (35 UMa, 10 UMi)."""
+    neighbour_sites: Annotated[int, Field(ge=6)] = 36
+    """Sites modelled besides a terminal's own: those nearest to its own, 6, 18 or 36 for one, two or three rings.
+    Others neither interfere nor win terminals. Networks of up to neighbour_sites + 1 sites are modelled in full; among
+    1000 sites the median downlink SINR is 0.3 dB (UMa) or 0.2 dB (UMi) higher with 36 than with all."""
+
+
+class Propagation(Section):
+    """What happens to the signal between antennas."""
+
+    carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)] = 3.5e9
+    shadowing: bool = True
+    """Log-normal shadowing, one draw per (site, terminal)."""
+    fading: Literal["none", "rayleigh", "rician"] = "rician"
+    """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links only."""
+    base_station_antenna_gain_dbi: float = 8.0
+    terminal_antenna_gain_dbi: float = 0.0
+
+
+class LinkAdaptation(Section):
+    """From SINR to bits per second and hertz."""
+
+    model: Literal["mcs", "shannon"] = "mcs"
+    """mcs: goodput envelope of a TS 38.214 table with HARQ; shannon: capacity with a gap."""
+    mcs_table: Literal[1, 2] = 2
+    """38.214 table 5.1.3.1-1 (up to 64QAM) or 5.1.3.1-2 (up to 256QAM)."""
+    implementation_margin_db: NonNegative = 0.0
+    """mcs: loss of a real receiver against the simulated decoder."""
+    shannon_gap_db: NonNegative = 2.0
+    max_bit_s_hz: Positive = 7.4063
+    """shannon: ceiling of the modulation."""
+    min_sinr_db: float = -6.0
+    """shannon: below it nothing is received."""
+    outage_bit_s_hz: Positive = 0.02
+    """A link whose mean spectral efficiency is below this is out of coverage; its terminal is never scheduled."""
+    overhead: Annotated[float, Field(ge=0, lt=1)] = 0.14
+    """Share of the resource elements taken by control and reference signals."""
+
+
+class Uplink(Section):
+    """The radio channel that the terminals of a cell share towards their base station."""
+
+    bandwidth_hz: Positive = 0.9e6
+    """Band granted to the learning service in every cell."""
+    share: Literal["ofdma", "tdma"] = "ofdma"
+    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length."""
+    min_slice_hz: Positive = 180e3
+    """ofdma: narrowest slice (one resource block); further uploads wait in line."""
+    noise_figure_db: NonNegative = 5.0
+    interference_margin_db: NonNegative = 3.0
+    """Rise over thermal noise caused by other cells."""
+    access_delay_s: NonNegative = 0.01
+    """Scheduling request and grant before every upload."""
+
+
+class Downlink(Section):
+    """The broadcast from a base station to the terminals it has scheduled, at the worst one's rate."""
+
+    bandwidth_hz: Positive = 0.9e6
+    tx_power_dbm: float = 35.5
+    """Power in this band: 49 dBm in 20 MHz leaves 35.5 dBm in 0.9 MHz."""
+    noise_figure_db: NonNegative = 9.0
+    neighbour_activity: Share = 0.3
+    """Share of the time that each other base station interferes."""
+    access_delay_s: NonNegative = 0.004
+
+
+class Backhaul(Section):
+    """The wired links between base stations and the cloud."""
+
+    rate_bps: Positive = 1e9
+    latency_s: NonNegative = 0.01
+    """One way."""
+    energy_j_per_bit: NonNegative = 2.5e-10
+
+
+class Network(Section):
+    """The radio access network and its wires."""
+
+    layout: Layout = Layout()
+    propagation: Propagation = Propagation()
+    link: LinkAdaptation = LinkAdaptation()
+    uplink: Uplink = Uplink()
+    downlink: Downlink = Downlink()
+    backhaul: Backhaul = Backhaul()
