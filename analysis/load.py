@@ -37,19 +37,20 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "terminals": (
         *(*_TRIAL, "terminal", "base_station", "device_class", "x_m", "y_m", "los", "uplink_snr_db"),
-        *(*("energy_j", "bytes_up", "bytes_down"), *OUTCOMES),
+        *(*("uplink_bps", "downlink_bps", "energy_j", "bytes_up", "bytes_down"), *OUTCOMES),
     ),
     "base_stations": (*_TRIAL, "base_station", "task", "x_m", "y_m", "edge_rounds"),
     "participation": (
         *(*_TRIAL, "base_station", "cloud_round", "edge_round", "terminal", "outcome"),
-        *("start_s", "finish_s"),
+        *("start_s", "compute_s", "upload_s", "finish_s"),
     ),
+    "coverage": ("seed", "x_m", "y_m", "base_station", "downlink_sinr_db"),
     "references": (
         *("seed", "reference", "lambda1", "lambda2", "primal"),
         *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy"),
     ),
 }
-_OPTIONAL_TABLES = frozenset({"references"})
+_OPTIONAL_TABLES = frozenset({"references", "coverage"})
 _TEXT_COLUMNS = frozenset(
     {"method", "event", "node", "task", "split", "terminal", "base_station", "device_class", "outcome"}
     | {"reference", "los"}
@@ -87,8 +88,8 @@ class Experiment:
         methods: in recorded order; `flagship` is the key of the one the others are compared with.
         budget: only the limits that were set, by `time_s`, `energy_j`, `energy_per_terminal_j`, `bytes`, `cost`.
         trials: one row a (method, seed): `ended_by` and what was spent in total.
-        rounds, tasks, terminals, base_stations, participation, references: the recorded tables;
-            `references` is empty where none was computed.
+        rounds, tasks, terminals, base_stations, participation, coverage, references: the recorded tables;
+            `coverage` and `references` are empty where none was computed.
     """
 
     folder: Path
@@ -111,6 +112,7 @@ class Experiment:
     terminals: pd.DataFrame
     base_stations: pd.DataFrame
     participation: pd.DataFrame
+    coverage: pd.DataFrame
     references: pd.DataFrame
 
     @property

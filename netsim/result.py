@@ -116,6 +116,8 @@ def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
         "uplink_snr_db": linear_to_db(radio.uplink_snr),
         "downlink_sinr_db": linear_to_db(radio.downlink_sinr),
         "uplink_spectral_efficiency": radio.uplink_efficiency,
+        "uplink_bps": radio.network.uplink.bandwidth_hz * radio.uplink_efficiency,
+        "downlink_bps": radio.network.downlink.bandwidth_hz * radio.downlink_efficiency,
         "cpu_hz": devices.each(lambda device: device.cpu_hz),
         **energies,
         "energy_j": np.asarray(sum(energies.values())),

@@ -17,6 +17,8 @@ from analysis.figures.style import COLUMN_IN, FAINT, INK, legend_above, styled
 from analysis.load import Experiment
 
 _SIGHT = ((True, "o", "line of sight"), (False, "X", "no line of sight"))
+HEIGHT_MARGIN_IN = 0.5
+"""Height of labels and ticks beneath a map, inches."""
 MOST_VECTOR_POINTS = 1500
 """More terminals than this are drawn as pixels inside the vector files, which would be slow to open otherwise."""
 
@@ -75,13 +77,19 @@ def one_network(experiment: Experiment) -> tuple[pd.DataFrame, pd.DataFrame]:
     terminals, stations = experiment.terminals, experiment.base_stations
     if stations.empty:
         return terminals.iloc[:0], stations
-    order = {method.key: rank for rank, method in enumerate(experiment.ordered_methods)}
-    trials = stations[["method", "seed"]].drop_duplicates()
-    rank = trials["method"].map(order)
-    method, seed = trials.assign(rank=rank).sort_values(["rank", "seed"])[["method", "seed"]].iloc[0]
+    method, seed = first_trial(experiment)
     here = (terminals["method"] == method) & (terminals["seed"] == seed)
     there = (stations["method"] == method) & (stations["seed"] == seed)
     return terminals[here], stations[there]
+
+
+def first_trial(experiment: Experiment) -> tuple[str, int]:
+    """Method and seed of the first trial that recorded base stations, the flagship's where it did."""
+    order = {method.key: rank for rank, method in enumerate(experiment.ordered_methods)}
+    trials = experiment.base_stations[["method", "seed"]].drop_duplicates()
+    rank = trials["method"].map(order)
+    method, seed = trials.assign(rank=rank).sort_values(["rank", "seed"])[["method", "seed"]].iloc[0]
+    return str(method), int(seed)
 
 
 def _reach(terminals: pd.DataFrame, sites: np.ndarray) -> float:
@@ -96,13 +104,17 @@ def _reach(terminals: pd.DataFrame, sites: np.ndarray) -> float:
 def _height(outlines: list[np.ndarray]) -> float:
     """Inches that leave no empty stripes around a map of this shape."""
     span = np.ptp(np.concatenate(outlines), axis=0)
-    return 0.5 + 2.3 * float(np.clip(span[1] / max(span[0], 1e-9), 0.35, 2.0))
+    return HEIGHT_MARGIN_IN + 2.3 * float(np.clip(span[1] / max(span[0], 1e-9), 0.35, 2.0))
 
 
 def _unit(terminals: pd.DataFrame, stations: pd.DataFrame) -> tuple[float, str]:
     places = pd.concat([terminals[["x_m", "y_m"]], stations[["x_m", "y_m"]]])
-    span = (places.max() - places.min()).max()
-    return (1000.0, "km") if span > 2000 else (1.0, "m")
+    return length_unit(float((places.max() - places.min()).max()))
+
+
+def length_unit(span_m: float) -> tuple[float, str]:
+    """The unit in which a map this wide is drawn: its size in metres, and its symbol."""
+    return (1000.0, "km") if span_m > 2000 else (1.0, "m")
 
 
 def _name_sites(axes: Axes, stations: pd.DataFrame, size: float) -> None:

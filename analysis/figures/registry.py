@@ -9,10 +9,13 @@ from matplotlib.figure import Figure
 
 from analysis.figures.control import draw_control
 from analysis.figures.convergence import convergence_rows, draw_convergence
+from analysis.figures.coverage import draw_coverage
 from analysis.figures.energy import draw_energy
 from analysis.figures.learning import accuracy_against, worst_task_against
+from analysis.figures.load import draw_load
 from analysis.figures.network_map import draw_network_map
 from analysis.figures.participation import draw_finish_times, draw_outcomes
+from analysis.figures.rates import draw_rates
 from analysis.figures.tasks import draw_tasks
 from analysis.load import Experiment
 from analysis.quantities import COST, RESOURCES, TIME
@@ -50,6 +53,10 @@ def _spends(key: str) -> Callable[[Experiment], bool]:
 def _has_control(experiment: Experiment) -> bool:
     clouds = experiment.rounds[experiment.rounds["event"] == "cloud"]
     return bool(clouds[["local_iterations", "bs_iterations"]].notna().to_numpy().any())
+
+
+def _has_uploads(experiment: Experiment) -> bool:
+    return not experiment.base_stations.empty and bool((experiment.participation["upload_s"] > 0).any())
 
 
 _HOW = (
@@ -131,6 +138,30 @@ def _workings() -> tuple[Exhibit, ...]:
             "Sites, their cells, and terminals coloured by uplink signal-to-noise ratio, for the first seed.",
             draw_network_map,
             lambda experiment: not experiment.base_stations.empty and not experiment.terminals.empty,
+        ),
+        Exhibit(
+            "coverage",
+            "network",
+            "Downlink SINR of the best site at every place, for the first seed: path loss, antennas and, where it"
+            " belongs to the place, shadowing.",
+            draw_coverage,
+            lambda experiment: not experiment.coverage.empty,
+        ),
+        Exhibit(
+            "rates",
+            "network",
+            "Distribution of rates over terminals: what the links of the first seed would carry alone in their cell,"
+            " and the mean rate of each terminal's uploads, access and sharing included, all seeds together.",
+            draw_rates,
+            _has_uploads,
+        ),
+        Exhibit(
+            "load",
+            "network",
+            "Load of the uplinks over time, for the first trial of the flagship that has base stations: simultaneous"
+            " uploads, mean over cells (thick) and in the busiest one (thin), and airtime of each cell.",
+            draw_load,
+            _has_uploads,
         ),
         Exhibit(
             "convergence",

@@ -35,11 +35,22 @@ def fabricate(folder: Path, plan: Plan | None = None) -> Path:
             trials.append(trial.summary())
     for name, frames in tables.items():
         pd.concat(frames, ignore_index=True).to_parquet(folder / f"{name}.parquet")
+    _coverage(trial).to_parquet(folder / "coverage.parquet")
     if plan.references:
         _references(plan).to_parquet(folder / "references.parquet")
     (folder / "run.json").write_text(json.dumps(_run(plan, profiles, trials)), encoding="utf-8")
     (folder / "scenario.yaml").write_text(SCENARIO, encoding="utf-8")
     return folder
+
+
+def _coverage(trial: Trial) -> pd.DataFrame:
+    """SINR that falls off evenly from the nearest site, over a box around all of them."""
+    low, high = trial.sites.min(axis=0) - 250.0, trial.sites.max(axis=0) + 250.0
+    x, y = (part.ravel() for part in np.meshgrid(*(np.linspace(low[axis], high[axis], 40) for axis in (0, 1))))
+    distance = np.hypot(x[:, None] - trial.sites[:, 0], y[:, None] - trial.sites[:, 1])
+    nearest = distance.argmin(axis=1)
+    columns = {"x_m": x, "y_m": y, "base_station": np.array(trial.stations)[nearest]}
+    return pd.DataFrame({"seed": trial.seed, **columns, "downlink_sinr_db": 25.0 - distance.min(axis=1) / 12.0})
 
 
 def _references(plan: Plan) -> pd.DataFrame:

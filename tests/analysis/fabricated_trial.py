@@ -132,6 +132,8 @@ class Trial:
                 "uplink_snr_db": 120 - loss + fixed["shadowing_db"],
                 "downlink_sinr_db": 10.0,
                 "uplink_spectral_efficiency": 2.0,
+                "uplink_bps": 1.8e6 * radius**-0.3,
+                "downlink_bps": 3.6e6 * radius**-0.3,
                 "samples": world.integers(20, 80, count),
             }
         )
