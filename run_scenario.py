@@ -137,9 +137,10 @@ def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--no-report", action="store_true", help="write tables only")
     parser.add_argument("--list-methods", action="store_true", help="print the methods that can be used, and stop")
+    parser.add_argument("--list-presets", action="store_true", help="print the set-ups a scenario can name, and stop")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenario files, and stop")
     options = parser.parse_args(arguments)
-    if options.scenario is None and not (options.list_methods or options.schema):
+    if options.scenario is None and not (options.list_methods or options.list_presets or options.schema):
         raise ScenarioError("scenario", None, "a YAML file, e.g. scenarios/urban.yaml")
     for name in ("seeds", "workers"):
         value = getattr(options, name)
@@ -176,6 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.quiet = options.quiet
         if options.list_methods:
             return list_methods()
+        if options.list_presets:
+            return list_presets()
         if options.schema:
             return print_schema()
         scenario = resolve(options)
@@ -332,6 +335,15 @@ def list_methods() -> int:
         kind = registry.find(name)
         print(f"{name}: {registry.summary(kind)}")
         print("    " + ", ".join(registry.parameter_texts(kind)))
+    return 0
+
+
+def list_presets() -> int:
+    """Print every preset with what it is: the comment its file begins with."""
+    from scenarios.presets import summaries
+
+    for name, summary in summaries().items():
+        print(f"{name}: {summary}")
     return 0
 
 

@@ -151,6 +151,7 @@ def build_setting(
         device=device,
         bits_per_value=learning.bits_per_value,
         overhead_bits=learning.message_overhead_bits,
+        fixed_bits=learning.message_bits,
         edge_metrics=scenario.output.edge_metrics,
     )
 

@@ -28,6 +28,7 @@ class Setting:
         device: torch device of the data, ``"cpu"`` or ``"cuda"``.
         bits_per_value: bits that carry one number.
         overhead_bits: added to every message.
+        fixed_bits: size of every message, if it is stated rather than worked out.
         edge_metrics: whether scores and certificates are measured at base-station aggregations too.
     """
 
@@ -41,6 +42,7 @@ class Setting:
     device: str = "cpu"
     bits_per_value: int = 32
     overhead_bits: float = 0.0
+    fixed_bits: float | None = None
     edge_metrics: bool = True
 
     @property
@@ -55,4 +57,4 @@ class Setting:
 
     def message_bits(self, values: int) -> float:
         """Size of a message that carries ``values`` numbers."""
-        return values * self.bits_per_value + self.overhead_bits
+        return values * self.bits_per_value + self.overhead_bits if self.fixed_bits is None else self.fixed_bits

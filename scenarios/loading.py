@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from scenarios.errors import ScenarioError
+from scenarios.presets import with_presets
 from scenarios.schema import Scenario
 
 M = TypeVar("M", bound=BaseModel)
@@ -103,7 +104,7 @@ def _copy(tree: Any) -> Any:
 
 
 def load_scenario(path: Path, overrides: Iterable[str] = ()) -> Scenario:
-    """Read, override and check a scenario.
+    """Read a scenario, put its presets beneath it, override and check it.
 
     Args:
         path: YAML file.
@@ -112,7 +113,7 @@ def load_scenario(path: Path, overrides: Iterable[str] = ()) -> Scenario:
     Raises:
         ScenarioError: anything is wrong; one line that names file, field, value and what is allowed.
     """
-    return check(apply_overrides(read_yaml(path), overrides), str(path))
+    return check(apply_overrides(with_presets(read_yaml(path), read_yaml, str(path)), overrides), str(path))
 
 
 def check(tree: Mapping[str, Any], source: str | None = None) -> Scenario:

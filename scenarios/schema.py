@@ -88,6 +88,9 @@ class Learning(Section):
     """Bits that carry one model value over the air."""
     message_overhead_bits: NonNegative = 1024
     """Headers and control information added to every message."""
+    message_bits: Positive | None = None
+    """Size of every message that carries a model or an update, whatever the model's own size: for studies that state
+    it. Default: bits_per_value for every value, and message_overhead_bits."""
 
 
 class Method(BaseModel):
@@ -157,6 +160,8 @@ class Scenario(Section):
     schema_version: Literal[1] = 1
     """Version of this format; a future one will be told apart by it."""
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    presets: tuple[str, ...] = ()
+    """Names (see --list-presets) or paths of YAML files whose fields hold where this scenario states none."""
     title: str = ""
     description: str = ""
     seeds: Count | Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = 5
