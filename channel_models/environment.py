@@ -63,6 +63,9 @@ class Environment:
         RMa only: a breakpoint distance, and the line-of-sight deviation beyond it.
     correlation_los_m, correlation_nlos_m
         Shadowing decorrelates as exp(-displacement / this), metres (Table 7.5-6).
+    correlation_los_state_m
+        Correlation distance of a spatially consistent state of sight, metres (Table 7.6.3.1-2, taken as a default);
+        without meaning where sight is certain or impossible.
     rician_k_db_mean, rician_k_db_sigma
         Normal law in dB of a line-of-sight link's Rician K (Table 7.5-6); ``None`` where there is none.
     validity
@@ -82,6 +85,7 @@ class Environment:
     sigma_nlos_db: float
     correlation_los_m: float
     correlation_nlos_m: float
+    correlation_los_state_m: float
     rician_k_db_mean: float | None = None
     rician_k_db_sigma: float | None = None
     breakpoint_law_m: BreakpointLaw | None = None

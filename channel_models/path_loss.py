@@ -44,6 +44,7 @@ _UMA = Environment(
     sigma_nlos_db=6.0,
     correlation_los_m=37.0,
     correlation_nlos_m=50.0,
+    correlation_los_state_m=50.0,
     rician_k_db_mean=9.0,
     rician_k_db_sigma=3.5,
     validity=_URBAN_RANGE,
@@ -63,6 +64,7 @@ _UMI = Environment(
     sigma_nlos_db=7.82,
     correlation_los_m=10.0,
     correlation_nlos_m=13.0,
+    correlation_los_state_m=50.0,
     rician_k_db_mean=9.0,
     rician_k_db_sigma=5.0,
     validity=_URBAN_RANGE,
@@ -82,6 +84,7 @@ _RMA = Environment(
     sigma_nlos_db=8.0,
     correlation_los_m=37.0,
     correlation_nlos_m=120.0,
+    correlation_los_state_m=60.0,
     rician_k_db_mean=7.0,
     rician_k_db_sigma=4.0,
     breakpoint_law_m=outdoor.rma_breakpoint_m,
@@ -106,6 +109,7 @@ def _office(name: str, los_probability_law: LosProbabilityLaw) -> Environment:
         sigma_nlos_db=8.03,
         correlation_los_m=10.0,
         correlation_nlos_m=6.0,
+        correlation_los_state_m=10.0,
         rician_k_db_mean=7.0,
         rician_k_db_sigma=4.0,
         validity=_OFFICE_RANGE,
@@ -135,6 +139,7 @@ def _factory(
         sigma_nlos_db=sigma_nlos_db,
         correlation_los_m=10.0,
         correlation_nlos_m=10.0,
+        correlation_los_state_m=10.0,
         rician_k_db_mean=7.0,
         rician_k_db_sigma=8.0,
         validity=_FACTORY_RANGE,
@@ -165,6 +170,7 @@ def _stateless(
         sigma_nlos_db=sigma_db,
         correlation_los_m=50.0,
         correlation_nlos_m=50.0,
+        correlation_los_state_m=50.0,
         validity=_LTE_RANGE,
     )
 
@@ -183,6 +189,7 @@ _FREE_SPACE = Environment(
     sigma_nlos_db=0.0,
     correlation_los_m=50.0,
     correlation_nlos_m=50.0,
+    correlation_los_state_m=50.0,
 )
 
 ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
