@@ -66,6 +66,9 @@ class Environment:
     correlation_los_state_m
         Correlation distance of a spatially consistent state of sight, metres (Table 7.6.3.1-2, taken as a default);
         without meaning where sight is certain or impossible.
+    sigma_o2i_db, correlation_o2i_m, max_indoor_m
+        Shadowing of terminals inside buildings, its decorrelation distance and how deep inside they may be
+        (Table 7.5-6, clause 7.4.3.1), dB and metres; ``None`` where base stations are indoors or nothing is stated.
     rician_k_db_mean, rician_k_db_sigma
         Normal law in dB of a line-of-sight link's Rician K (Table 7.5-6); ``None`` where there is none.
     validity
@@ -86,6 +89,9 @@ class Environment:
     correlation_los_m: float
     correlation_nlos_m: float
     correlation_los_state_m: float
+    sigma_o2i_db: float | None = None
+    correlation_o2i_m: float | None = None
+    max_indoor_m: float | None = None
     rician_k_db_mean: float | None = None
     rician_k_db_sigma: float | None = None
     breakpoint_law_m: BreakpointLaw | None = None
