@@ -1,7 +1,8 @@
 """What a radio link of a given SINR carries once modulation, coding and retransmission have adapted to it.
 
-Two laws with one method, ``spectral_efficiency``: Shannon's with a gap, and the goodput envelope of the 5G NR
-modulation and coding schemes with chase-combining HARQ (3GPP TS 38.214, :mod:`channel_models.mcs_tables`).
+Three laws with one method, ``spectral_efficiency``: Shannon's with a gap or with an attenuation, and the goodput
+envelope of the 5G NR modulation and coding schemes with chase-combining HARQ (3GPP TS 38.214,
+:mod:`channel_models.mcs_tables`).
 """
 
 from dataclasses import dataclass, field
@@ -50,6 +51,42 @@ class ShannonGap:
         """Return bit/s/Hz for linear SINR >= 0 of any shape."""
         sinr = np.asarray(sinr_linear, dtype=np.float64)
         efficiency = np.minimum(np.log1p(sinr / db_to_linear(self.gap_db)) / np.log(2.0), self.max_bit_s_hz)
+        return np.where(sinr >= db_to_linear(self.min_sinr_db), efficiency, 0.0)
+
+
+@dataclass(frozen=True)
+class TruncatedShannon:
+    """attenuation log2(1 + SINR), cut off below a lowest SINR and capped: the link law of LTE coexistence studies.
+
+    The defaults are those of a downlink; 0.4 and 2.0 stand for an uplink (defaults in the way of TR 36.942 annex A).
+
+    Parameters
+    ----------
+    attenuation
+        Share of the capacity that an implementation reaches, in (0, 1].
+    max_bit_s_hz
+        Cap, bit/s/Hz.
+    min_sinr_db
+        Below this the link carries nothing; minus infinity for no cut-off.
+
+    Raises
+    ------
+    ValueError
+        If the attenuation lies outside (0, 1].
+    """
+
+    attenuation: float = 0.6
+    max_bit_s_hz: float = 4.4
+    min_sinr_db: float = -10.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.attenuation <= 1.0:
+            raise ValueError(f"attenuation must lie in (0, 1], got {self.attenuation:g}")
+
+    def spectral_efficiency(self, sinr_linear: FloatLike) -> FloatArray:
+        """Return bit/s/Hz for linear SINR >= 0 of any shape."""
+        sinr = np.asarray(sinr_linear, dtype=np.float64)
+        efficiency = np.minimum(self.attenuation * np.log1p(sinr) / np.log(2.0), self.max_bit_s_hz)
         return np.where(sinr >= db_to_linear(self.min_sinr_db), efficiency, 0.0)
 
 

@@ -10,12 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_models.link_adaptation import LinkAdaptation, McsEnvelope, ShannonGap, goodput_bit_s_hz
+from channel_models.link_adaptation import (
+    LinkAdaptation,
+    McsEnvelope,
+    ShannonGap,
+    TruncatedShannon,
+    goodput_bit_s_hz,
+)
 from channel_models.mcs_tables import MCS_TABLES
 from channel_models.units import db_to_linear
 
 REFERENCE = Path(__file__).parents[1] / "data" / "mcs_awgn.csv"
-LAWS: list[LinkAdaptation] = [ShannonGap(), ShannonGap(0.0, np.inf, -np.inf), McsEnvelope(1), McsEnvelope(2, 1.5)]
+LAWS: list[LinkAdaptation] = [
+    ShannonGap(),
+    ShannonGap(0.0, np.inf, -np.inf),
+    TruncatedShannon(),
+    McsEnvelope(1),
+    McsEnvelope(2, 1.5),
+]
 
 
 def reference_rows(table: int) -> list[dict[str, str]]:
@@ -124,6 +136,16 @@ def test_larger_gaps_cost_throughput() -> None:
     for smaller_db, larger_db in pairwise([0.0, 1.0, 2.0, 5.0]):
         smaller, larger = ShannonGap(smaller_db), ShannonGap(larger_db)
         assert np.all(smaller.spectral_efficiency(sinr) > larger.spectral_efficiency(sinr))
+
+
+def test_the_truncated_law_is_a_share_of_capacity_between_its_ends() -> None:
+    downlink, uplink = TruncatedShannon(), TruncatedShannon(0.4, 2.0)
+    levels = db_to_linear(np.array([-10.01, -9.99, 10.0, 40.0]))
+    capacity = np.log2(1.0 + levels)
+    np.testing.assert_allclose(downlink.spectral_efficiency(levels), [0.0, *(0.6 * capacity[1:3]), 4.4])
+    np.testing.assert_allclose(uplink.spectral_efficiency(levels), [0.0, *(0.4 * capacity[1:3]), 2.0])
+    with pytest.raises(ValueError, match="attenuation"):
+        TruncatedShannon(1.2)
 
 
 def test_an_unknown_table_is_refused() -> None:
