@@ -13,8 +13,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from channel_models.units import FloatArray, FloatLike
 
-PathLossLaw = Callable[[FloatLike, FloatLike, FloatLike, FloatLike], FloatArray]
-"""(d2d_m, fc_hz, h_bs_m, h_ut_m) -> median path loss in dB."""
+PathLossLaw = Callable[..., FloatArray]
+"""(d2d_m, fc_hz, h_bs_m, h_ut_m) -> median path loss in dB; UMa also takes the environment height h_e_m."""
+
+EnvironmentHeightLaw = Callable[[FloatLike, FloatLike, FloatLike], FloatArray]
+"""(uniform number, d2d_m, h_ut_m) -> effective environment height in metres."""
 
 BreakpointLaw = Callable[[FloatLike, FloatLike, FloatLike], FloatArray]
 """(fc_hz, h_bs_m, h_ut_m) -> distance in metres beyond which the slope changes."""
@@ -66,6 +69,8 @@ class Environment:
     correlation_los_state_m
         Correlation distance of a spatially consistent state of sight, metres (Table 7.6.3.1-2, taken as a default);
         without meaning where sight is certain or impossible.
+    environment_height_law_m
+        UMa only: how the effective environment height of a link is drawn.
     sigma_o2i_db, correlation_o2i_m, max_indoor_m
         Shadowing of terminals inside buildings, its decorrelation distance and how deep inside they may be
         (Table 7.5-6, clause 7.4.3.1), dB and metres; ``None`` where base stations are indoors or nothing is stated.
@@ -96,6 +101,7 @@ class Environment:
     rician_k_db_sigma: float | None = None
     breakpoint_law_m: BreakpointLaw | None = None
     sigma_los_far_db: float = math.nan
+    environment_height_law_m: EnvironmentHeightLaw | None = None
     validity: ValidityRange = ValidityRange()
 
     def path_loss_db(
@@ -106,6 +112,7 @@ class Environment:
         h_bs_m: ArrayLike | None = None,
         h_ut_m: ArrayLike | None = None,
         *,
+        h_e_m: ArrayLike | None = None,
         extrapolate: bool = False,
     ) -> FloatArray:
         """Return the median path loss in dB, without shadowing or fading.
@@ -120,6 +127,9 @@ class Environment:
             Carrier frequency, hertz.
         h_bs_m, h_ut_m
             Antenna heights, metres; the environment's defaults when absent.
+        h_e_m
+            Effective environment heights of :meth:`environment_height_m`; 1 m when absent, which is exact for
+            terminals up to 13 m and wherever the environment draws none.
         extrapolate
             Evaluate the formulas outside their range of validity instead of raising.
 
@@ -127,7 +137,8 @@ class Environment:
         ------
         ValueError
             If a distance, carrier or height is outside the range of validity and ``extrapolate`` is off; if a
-            distance is negative or not a number; if a link lacks line of sight where nothing else exists.
+            distance is negative or not a number; if a link lacks line of sight where nothing else exists; if
+            environment heights are given where none are drawn.
         """
         distance, fc, h_bs, h_ut = self._link_arrays(d2d_m, fc_hz, h_bs_m, h_ut_m)
         state = np.asarray(los, dtype=bool)
@@ -139,9 +150,23 @@ class Environment:
             self._check_interval("h_bs_m", h_bs, self.validity.h_bs_m)
             self._check_interval("h_ut_m", h_ut, self.validity.h_ut_m)
         clamped = np.maximum(distance, self.min_d2d_m)
-        with_los = self.los_law_db(clamped, fc, h_bs, h_ut)
-        without = with_los if self.nlos_law_db is None else self.nlos_law_db(clamped, fc, h_bs, h_ut)
+        link: tuple[FloatArray, ...] = (clamped, fc, h_bs, h_ut)
+        if h_e_m is not None:
+            if self.environment_height_law_m is None:
+                raise ValueError(f"{self.name}: the laws of this environment take no environment height")
+            link = (*link, np.asarray(h_e_m, dtype=np.float64))
+        with_los = self.los_law_db(*link)
+        without = with_los if self.nlos_law_db is None else self.nlos_law_db(*link)
         return np.where(state, with_los, without)
+
+    def environment_height_m(
+        self, u: ArrayLike, d2d_m: ArrayLike, h_ut_m: ArrayLike | None = None
+    ) -> FloatArray | None:
+        """Return effective environment heights for uniform numbers, one a (site, terminal); ``None`` if not drawn."""
+        if self.environment_height_law_m is None:
+            return None
+        distance, _, _, h_ut = self._link_arrays(d2d_m, 1.0, None, h_ut_m)
+        return self.environment_height_law_m(np.asarray(u, dtype=np.float64), distance, h_ut)
 
     def los_probability(
         self, d2d_m: ArrayLike, h_ut_m: ArrayLike | None = None, h_bs_m: ArrayLike | None = None

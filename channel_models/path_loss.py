@@ -7,6 +7,7 @@ limits are stated for the 3D distance and applied here to the horizontal one.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
 
@@ -16,7 +17,7 @@ from channel_models import path_loss_indoor as indoor
 from channel_models import path_loss_outdoor as outdoor
 from channel_models.environment import Environment, LosProbabilityLaw, PathLossLaw, ValidityRange
 
-__all__ = ["ENVIRONMENTS", "Environment", "ValidityRange"]
+__all__ = ["ENVIRONMENTS", "Environment", "ValidityRange", "with_optional_nlos"]
 
 _URBAN_RANGE = ValidityRange(max_d2d_los_m=5_000.0, max_d2d_nlos_m=5_000.0, fc_hz=(0.5e9, 100e9), h_ut_m=(1.5, 22.5))
 _RURAL_RANGE = ValidityRange(
@@ -45,6 +46,7 @@ _UMA = Environment(
     correlation_los_m=37.0,
     correlation_nlos_m=50.0,
     correlation_los_state_m=50.0,
+    environment_height_law_m=outdoor.uma_environment_height_m,
     sigma_o2i_db=7.0,
     correlation_o2i_m=7.0,
     max_indoor_m=25.0,
@@ -222,3 +224,29 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
     }
 )
 """Every environment by name. "macro-128" and "pico-140" have no line-of-sight state; "free-space" has no other."""
+
+_OPTIONAL_NLOS: Mapping[str, tuple[PathLossLaw, float]] = MappingProxyType(
+    {
+        "UMa": (outdoor.uma_optional_nlos_db, 7.8),
+        "UMi": (outdoor.umi_optional_nlos_db, 8.2),
+        "InH-mixed": (indoor.inh_optional_nlos_db, 8.29),
+        "InH-open": (indoor.inh_optional_nlos_db, 8.29),
+    }
+)
+
+
+def with_optional_nlos(environment: Environment) -> Environment:
+    """Return the environment with the optional law of Table 7.4.1-1 for links without line of sight.
+
+    That law has one slope in 3D distance and its own shadowing deviation; both are taken as defaults. It has no
+    floor: in UMi below 1 GHz and some kilometres out it falls up to 1.6 dB below the line-of-sight law.
+
+    Raises
+    ------
+    ValueError
+        If the table has no optional law for this environment.
+    """
+    if environment.name not in _OPTIONAL_NLOS:
+        raise ValueError(f"{environment.name} has no optional law, only {', '.join(_OPTIONAL_NLOS)}")
+    law_db, sigma_db = _OPTIONAL_NLOS[environment.name]
+    return replace(environment, nlos_law_db=law_db, sigma_nlos_db=sigma_db)

@@ -21,6 +21,11 @@ def inh_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: F
     return np.maximum(inh_los_db(d2d_m, fc_hz, h_bs_m, h_ut_m), blocked)
 
 
+def inh_optional_nlos_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
+    """Return the optional indoor-office path loss without line of sight in dB."""
+    return _power_law_db((32.4, 31.9, 20.0), d2d_m, fc_hz, h_bs_m, h_ut_m)
+
+
 def inf_los_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
     """Return factory line-of-sight path loss in dB (all clutter kinds share it)."""
     return _power_law_db((31.84, 21.50, 19.00), d2d_m, fc_hz, h_bs_m, h_ut_m)

@@ -1,8 +1,10 @@
 """Line-of-sight probabilities at the ends of their tables, where the reference values do not reach."""
 
+import math
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from channel_models.los_probability import (
@@ -12,6 +14,24 @@ from channel_models.los_probability import (
     umi_los_probability,
 )
 from channel_models.path_loss import ENVIRONMENTS
+
+TABLE = {
+    "UMa": lambda d: 1.0 if d <= 18 else 18 / d + math.exp(-d / 63) * (1 - 18 / d),
+    "UMi": lambda d: 1.0 if d <= 18 else 18 / d + math.exp(-d / 36) * (1 - 18 / d),
+    "RMa": lambda d: 1.0 if d <= 10 else math.exp(-(d - 10) / 1000),
+    "InH-mixed": lambda d: (
+        1.0 if d <= 1.2 else math.exp(-(d - 1.2) / 4.7) if d < 6.5 else 0.32 * math.exp(-(d - 6.5) / 32.6)
+    ),
+    "InH-open": lambda d: (
+        1.0 if d <= 5 else math.exp(-(d - 5) / 70.8) if d <= 49 else 0.54 * math.exp(-(d - 49) / 211.7)
+    ),
+    "InF-SL": lambda d: 0.8 ** (d / 10),
+    "InF-DL": lambda d: 0.4 ** (d / 2),
+    "InF-SH": lambda d: 0.8 ** (d / 10 * (2 - 1.5) / (8 - 1.5)),
+    "InF-DH": lambda d: 0.4 ** (d / 2 * (6 - 1.5) / (8 - 1.5)),
+    "InF-HH": lambda d: 1.0,
+}
+"""Table 7.4.2-1 at default heights and clutter; in a factory k = -size / ln(1 - r) makes it (1 - r)^(d / size)."""
 
 STATEFUL = [name for name, env in ENVIRONMENTS.items() if env.rician_k_db_mean is not None]
 
@@ -24,6 +44,15 @@ def test_sight_is_certain_at_the_site_and_never_clears_up_with_distance(name: st
     # The open-office table itself steps up by 0.003 where its two pieces meet.
     assert np.all(np.diff(probability) <= (0.003 if name == "InH-open" else 1e-15))
     assert np.all(probability >= 0.0)
+
+
+@given(st.sampled_from(sorted(TABLE)), st.floats(0.0, 5000.0))
+@example("InH-mixed", 1.2)
+@example("InH-mixed", 6.5)
+@example("InH-open", 49.0)
+def test_every_environment_sees_as_far_as_its_table_says(name: str, distance_m: float) -> None:
+    probability = float(ENVIRONMENTS[name].los_probability(distance_m))
+    assert probability == pytest.approx(TABLE[name](distance_m), abs=1e-9)
 
 
 @given(st.floats(0.0, 5000.0), st.floats(1.5, 22.5))
