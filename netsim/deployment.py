@@ -1,22 +1,18 @@
-"""Where sites and terminals stand and what the air between them does to a signal.
+"""A network put down: where sites and terminals stand, and the channels between them at the start.
 
-Hexagonal layouts and large-scale propagation of 3GPP TR 38.901; every random quantity is drawn once per
-(site, terminal) from its named stream, so a terminal keeps its channel whatever else is simulated. A terminal hears
-its serving site and that site's nearest neighbours; sites further away add nothing.
+A terminal hears its serving site and that site's nearest neighbours; sites further away add nothing.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.layout import hexagonal_sites, nearest_sites, uniform_in_hexagon
-from channel_models.path_loss import ENVIRONMENTS, Environment
-from channel_models.units import db_to_linear
+from netsim.air import Air
+from netsim.placement import Placement, build_placement
 from scenarios.network import Network
 from scenarios.streams import Streams
 
@@ -75,15 +71,16 @@ def deploy(network: Network, serving: IntArray, sites: int, streams: Streams) ->
         ValueError: more than 4096 sites, or more than 1,048,576 terminals at one of them.
     """
     entity = _entities(serving, sites)
-    air = _Air.of(network, sites, streams)
-    neighbours = nearest_sites(air.site_xy_m, network.layout.neighbour_sites, air.spacing_m)
-    deployment = _unplaced(entity, air.site_xy_m, serving)
+    air = Air.of(network, sites, streams)
+    placement = build_placement(air, streams)
+    neighbours = air.sites.neighbours(network.layout.neighbour_sites)
+    deployment = _unplaced(entity, air.sites.xy_m, serving)
     pending = np.arange(len(serving))
     for attempt in range(_MAX_ATTEMPTS):
         if len(pending) == 0:
             break
         batches = np.split(pending, np.arange(_BATCH, len(pending), _BATCH))
-        pending = np.concatenate([_place(deployment, air, neighbours, batch, attempt) for batch in batches])
+        pending = np.concatenate([_place(deployment, air, placement, neighbours, batch, attempt) for batch in batches])
     return deployment
 
 
@@ -117,7 +114,9 @@ def _unplaced(entity: IntArray, site_xy_m: FloatArray, serving: IntArray) -> Dep
     )
 
 
-def _place(deployment: Deployment, air: _Air, neighbours: IntArray, rows: IntArray, attempt: int) -> IntArray:
+def _place(
+    deployment: Deployment, air: Air, placement: Placement, neighbours: IntArray, rows: IntArray, attempt: int
+) -> IntArray:
     """Draw the terminals ``rows`` once, keep those that receive their site best, and return the others.
 
     The touching neighbours are asked first: they settle most lost tries without the links to all the others. After
@@ -125,7 +124,7 @@ def _place(deployment: Deployment, air: _Air, neighbours: IntArray, rows: IntArr
     """
     last = attempt == _MAX_ATTEMPTS - 1
     site, entity = deployment.serving[rows], deployment.entity[rows]
-    xy = air.positions_m(site, entity, attempt)
+    xy = placement.positions_m(site, entity, attempt)
     own = air.links(xy, site[:, None], entity, attempt)
     near = air.links(xy, neighbours[site, :_RING], entity, attempt).gain
     ahead = np.flatnonzero(np.all(near <= own.gain, axis=1) | last)
@@ -141,57 +140,6 @@ def _place(deployment: Deployment, air: _Air, neighbours: IntArray, rows: IntArr
     deployment.serving_gain[there] = own.gain[kept, 0]
     deployment.neighbour_gain[there] = near[kept].sum(axis=1) + far[best].sum(axis=1)
     return np.delete(rows, kept)
-
-
-class _Links(NamedTuple):
-    """Large-scale channels of n terminals to k sites each, (n, k)."""
-
-    distance_m: FloatArray
-    los: NDArray[np.bool_]
-    path_loss_db: FloatArray
-    shadowing_db: FloatArray
-    gain: FloatArray
-
-
-@dataclass(frozen=True)
-class _Air:
-    """Draws positions of terminals and their large-scale channels to given sites."""
-
-    network: Network
-    environment: Environment
-    spacing_m: float
-    site_xy_m: FloatArray
-    streams: Streams
-
-    @classmethod
-    def of(cls, network: Network, sites: int, streams: Streams) -> _Air:
-        environment = ENVIRONMENTS[network.layout.environment]
-        spacing_m = network.layout.inter_site_distance_m or environment.inter_site_distance_m
-        return cls(network, environment, spacing_m, hexagonal_sites(sites, spacing_m), streams)
-
-    def positions_m(self, site: IntArray, entity: IntArray, attempt: int) -> FloatArray:
-        """Return (n, 2) positions uniform in the hexagons of (n,) sites."""
-        nearest_m = self.network.layout.min_distance_m or self.environment.min_placement_d2d_m
-        u = self.streams.uniform("position", entity[:, None], attempt, draw=np.arange(3))
-        return self.site_xy_m[site] + uniform_in_hexagon(u, self.spacing_m, nearest_m)
-
-    def links(self, xy_m: FloatArray, site: IntArray, entity: IntArray, attempt: int) -> _Links:
-        """Return the channels of (n,) terminals at ``xy_m`` (n, 2) to the sites ``site`` (n, k)."""
-        environment, propagation = self.environment, self.network.propagation
-        height, fc_hz = self.network.layout.terminal_height_m, propagation.carrier_frequency_hz
-        site_height = self.network.layout.base_station_height_m or environment.h_bs_m
-        east_m, north_m = (xy_m[:, None, axis] - self.site_xy_m[site, axis] for axis in (0, 1))
-        d2d = np.sqrt(east_m * east_m + north_m * north_m)
-        u = self.streams.uniform("line of sight", entity[:, None], attempt, draw=site)
-        los = u < environment.los_probability(d2d, height)
-        # Only far interferers lie beyond the fitted range: the spacing keeps serving links inside it.
-        loss_db = environment.path_loss_db(los, d2d, fc_hz, site_height, height, extrapolate=True)
-        shadowing_db = np.zeros_like(loss_db)
-        if propagation.shadowing:
-            drawn = self.streams.normal("shadowing", entity[:, None], attempt, draw=site)
-            shadowing_db = environment.shadowing_sigma_db(los, d2d, fc_hz) * drawn
-        antennas_dbi = propagation.base_station_antenna_gain_dbi + propagation.terminal_antenna_gain_dbi
-        return _Links(d2d, los, loss_db, shadowing_db, db_to_linear(antennas_dbi - loss_db - shadowing_db))
 
 
 def backbone(deployment: Deployment, latency_s: float, rate_bps: float) -> nx.Graph:

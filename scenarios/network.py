@@ -32,7 +32,10 @@ class Propagation(Section):
 
     carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)] = 3.5e9
     shadowing: bool = True
-    """Log-normal shadowing, one draw per (site, terminal)."""
+    """Log-normal shadowing; spatial_consistency says how it is drawn."""
+    spatial_consistency: bool = False
+    """false: line of sight and shadowing are drawn anew for every (site, terminal); true: they follow random fields
+    around every site, so terminals close to each other see and hear nearly the same (TR 38.901 clause 7.6.3)."""
     fading: Literal["none", "rayleigh", "rician"] = "rician"
     """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links only."""
     base_station_antenna_gain_dbi: float = 8.0
