@@ -1,5 +1,7 @@
 """Where sites and terminals stand: a hexagonal grid of sites, and terminals uniform in a site's hexagon.
 
+Wrapped around, a network of 7, 19 or 37 sites has no edge: copies of it tile the plane.
+
 Sites lie on the lattice spanned by ISD (1, 0) and ISD (1/2, sqrt(3)/2), so a cell is a hexagon whose flat sides
 face the six neighbours, ISD/2 away, and whose corners lie ISD/sqrt(3) away at 30, 90, ... degrees.
 """
@@ -12,6 +14,12 @@ from channel_models.units import FloatArray
 LATTICE = np.array([[1.0, 0.0], [0.5, np.sqrt(3.0) / 2.0]])
 RING_STEPS = np.array([[-1, 1], [-1, 0], [0, -1], [1, -1], [1, 0], [0, 1]])
 """Lattice steps that walk once around a ring, counter-clockwise from its corner on the positive x axis."""
+
+WRAPPED = {7: 1, 19: 2, 37: 3}
+"""Sites of the networks that can be wrapped around, and their rings."""
+
+STEPS_PER_DISTANCE = 1e6
+"""Squared distances that differ by less than this part of a squared inter-site distance count as equal."""
 
 SITE_BLOCK = 256
 """Sites whose distances to all others are held at a time: 8 MB an array with 4096 of them."""
@@ -41,17 +49,41 @@ def hexagonal_sites(count: int, inter_site_distance_m: float) -> FloatArray:
     return np.asarray(np.concatenate(indices)[:count] @ LATTICE * inter_site_distance_m)
 
 
-def nearest_sites(site_xy_m: FloatArray, count: int, inter_site_distance_m: float) -> NDArray[np.int64]:
+def wrap_around_images_m(sites: int, inter_site_distance_m: float) -> FloatArray:
+    """Return by how much the copies of a hexagonal network are displaced, (7, 2) metres; the first is the network.
+
+    With r rings, the six copies around it are (r + 1, r) lattice steps away, turned by multiples of 60 degrees. They
+    touch without gap or overlap: every site has six neighbours one inter-site distance away.
+
+    Raises
+    ------
+    ValueError
+        If the number of sites is not 7, 19 or 37.
+    """
+    if sites not in WRAPPED:
+        raise ValueError(f"only 7, 19 or 37 sites can be wrapped around, got {sites}")
+    rings = WRAPPED[sites]
+    east, north = np.array([rings + 1, rings]) @ LATTICE * inter_site_distance_m
+    turn = np.pi / 3.0 * np.arange(6)
+    around = np.stack([east * np.cos(turn) - north * np.sin(turn), east * np.sin(turn) + north * np.cos(turn)], axis=1)
+    return np.concatenate([np.zeros((1, 2)), around])
+
+
+def nearest_sites(
+    site_xy_m: FloatArray, count: int, inter_site_distance_m: float, images_m: FloatArray | None = None
+) -> NDArray[np.int64]:
     """Return the nearest other sites of each site, nearest first, equally near ones in the order of their index.
 
     Parameters
     ----------
     site_xy_m
-        Sites of :func:`hexagonal_sites`, (sites, 2) metres.
+        Sites, (sites, 2) metres; several may stand at the same place.
     count
-        How many to return; 6, 18 and 36 are the first one, two and three rings around a site inside the grid.
+        How many to return; 6, 18 and 36 are the first one, two and three rings around a site inside a grid.
     inter_site_distance_m
-        Distance between neighbouring sites, metres.
+        Usual distance between neighbouring sites, metres: squared distances are told apart to 1e-6 of its square.
+    images_m
+        Displacements of the copies of a network wrapped around, (copies, 2) metres; the nearest copy counts.
 
     Returns
     -------
@@ -67,12 +99,16 @@ def nearest_sites(site_xy_m: FloatArray, count: int, inter_site_distance_m: floa
     sites = len(site_xy_m)
     kept = min(count, sites - 1)
     nearest = np.empty((sites, kept), np.int64)
+    images = np.zeros((1, 2)) if images_m is None else images_m
     for first in range(0, sites, SITE_BLOCK):
-        offset = (site_xy_m[first : first + SITE_BLOCK, None] - site_xy_m) / inter_site_distance_m
-        # Squared lattice distances are whole numbers, so equally near sites compare equal despite rounding.
-        norm = np.rint(np.square(offset).sum(axis=2)).astype(np.int64)
-        order = np.partition(norm * sites + np.arange(sites), kept, axis=1)[:, : kept + 1]
-        nearest[first : first + SITE_BLOCK] = np.sort(order, axis=1)[:, 1:] % sites  # the first is the site itself
+        block = np.arange(first, min(first + SITE_BLOCK, sites))
+        offset = (site_xy_m[block, None] - site_xy_m) / inter_site_distance_m
+        squared = [np.square(offset + image / inter_site_distance_m).sum(axis=2) for image in images]
+        # In steps, so that equally near sites of a grid compare equal despite rounding.
+        steps = np.rint(STEPS_PER_DISTANCE * np.minimum.reduce(squared)).astype(np.int64)
+        steps[np.arange(len(block)), block] = -1  # the first is the site itself, whoever shares its place
+        order = np.partition(steps * sites + np.arange(sites), kept, axis=1)[:, : kept + 1]
+        nearest[block] = np.sort(order, axis=1)[:, 1:] % sites
     return nearest
 
 

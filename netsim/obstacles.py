@@ -20,6 +20,9 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+HIDDEN, SEEN, INDOORS = 0, 1, 2
+"""States of a link, each with shadows of its own: without and with line of sight, and into a building."""
+
 
 @dataclass(frozen=True, eq=False)
 class Ends:
@@ -45,8 +48,8 @@ class Obstacles(Protocol):
         """Return which links have line of sight, (n, k), given how likely they have."""
         ...
 
-    def deviation(self, ends: Ends, los: BoolArray) -> FloatArray:
-        """Return standard normal deviations of the shadowing, (n, k), given which links have line of sight."""
+    def deviation(self, ends: Ends, state: IntArray) -> FloatArray:
+        """Return standard normal deviations of the shadowing, (n, k), given the state of each link."""
         ...
 
 
@@ -61,7 +64,7 @@ class PerLink:
         u = self.streams.uniform("line of sight", ends.entity[:, None], ends.attempt, draw=ends.mast)
         return np.asarray(u < probability)
 
-    def deviation(self, ends: Ends, los: BoolArray) -> FloatArray:
+    def deviation(self, ends: Ends, state: IntArray) -> FloatArray:
         """Return one draw a link."""
         return self.streams.normal("shadowing", ends.entity[:, None], ends.attempt, draw=ends.mast)
 
@@ -75,7 +78,7 @@ class Landscape:
 
     Attributes:
         sight: one field a mast, for the line of sight.
-        shadow: two fields a mast, for shadowing: those without line of sight first, then those with it.
+        shadow: three fields a mast, for shadowing: all of those for the state HIDDEN, then SEEN, then INDOORS.
     """
 
     sight: PlaneWaves
@@ -84,22 +87,24 @@ class Landscape:
     @classmethod
     def of(cls, environment: Environment, masts: int, streams: Streams) -> Landscape:
         """Return the landscape around ``masts`` places, each with draws of its own."""
-        distances_m = (environment.correlation_nlos_m, environment.correlation_los_m)
-        hidden, seen = (
-            _uniforms(streams, purpose, masts) for purpose in ("shadowing field, hidden", "shadowing field, in sight")
-        )
+        distances_m = {
+            "hidden": environment.correlation_nlos_m,
+            "seen": environment.correlation_los_m,
+            "indoors": environment.correlation_o2i_m or environment.correlation_nlos_m,
+        }
+        shadows = [_uniforms(streams, f"shadowing field, {state}", masts) for state in distances_m]
         return cls(
             PlaneWaves.from_uniforms(_uniforms(streams, "sight field", masts), environment.correlation_los_state_m),
-            PlaneWaves.from_uniforms(np.concatenate([hidden, seen]), np.repeat(distances_m, masts)),
+            PlaneWaves.from_uniforms(np.concatenate(shadows), np.repeat([*distances_m.values()], masts)),
         )
 
     def line_of_sight(self, ends: Ends, probability: FloatArray) -> BoolArray:
         """Return what the sight fields say where the terminals stand."""
         return consistent_line_of_sight(_read(self.sight, ends, ends.mast), probability)
 
-    def deviation(self, ends: Ends, los: BoolArray) -> FloatArray:
+    def deviation(self, ends: Ends, state: IntArray) -> FloatArray:
         """Return the fields of shadowing where the terminals stand, each link's that of its state."""
-        return _read(self.shadow, ends, ends.mast + self.sight.fields * los)
+        return _read(self.shadow, ends, ends.mast + self.sight.fields * state)
 
 
 def _uniforms(streams: Streams, purpose: str, masts: int) -> FloatArray:

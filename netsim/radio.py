@@ -129,7 +129,7 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
         serving_gain=deployment.serving_gain,
         neighbour_gain=deployment.neighbour_gain,
         uplink_noise_w=np.full(n, dbm_to_watt(noise_dbm)),
-        fading=deployment.los.astype(np.int64),
+        fading=deployment.dominant_path.astype(np.int64),
         uplink_snr=np.empty(n),
         downlink_sinr=np.empty(n),
         uplink_efficiency=np.empty(n),
@@ -150,8 +150,8 @@ def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectra
     if fading == "rayleigh":
         return obstructed, obstructed
     k_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
-    assert k_db is not None  # every urban environment has lines of sight
-    return obstructed, _table(network.link, db_to_linear(k_db))
+    # A law of lines of sight without a Rician factor is that of free space: nothing scatters.
+    return obstructed, _table(network.link, None if k_db is None else db_to_linear(k_db))
 
 
 @lru_cache(maxsize=64)  # a table depends on its parameters alone and takes longer to make than a short run

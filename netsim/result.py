@@ -109,6 +109,7 @@ def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
         "device_class": np.array([device.name for device in devices.classes], object)[devices.kind],
         "x_m": where.terminal_xy_m[:, 0],
         "y_m": where.terminal_xy_m[:, 1],
+        "indoor": where.indoor,
         "distance_m": where.distance_m,
         "los": where.los,
         "path_loss_db": where.path_loss_db,

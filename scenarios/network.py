@@ -2,25 +2,74 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from scenarios.sections import NonNegative, Positive, Section, Share
+from scenarios.sections import Count, NonNegative, Positive, Section, Share
+
+
+def _terminal_height_m(layout: dict[str, Any]) -> float:
+    """Height of a terminal whose scenario states none: hand-held, or above the clutter of InF-HH."""
+    return 8.0 if layout["environment"] == "InF-HH" else 1.5
 
 
 class Layout(Section):
     """Where base stations and terminals stand."""
 
-    environment: Literal["UMa", "UMi"] = "UMa"
-    """3GPP TR 38.901 deployment: urban macro or urban micro street canyon."""
+    environment: Literal[
+        "UMa",
+        "UMi",
+        "RMa",
+        "InH-mixed",
+        "InH-open",
+        "InF-SL",
+        "InF-DL",
+        "InF-SH",
+        "InF-DH",
+        "InF-HH",
+        "macro-128",
+        "pico-140",
+        "free-space",
+    ] = "UMa"
+    """Laws of propagation. 3GPP TR 38.901: urban macro, urban micro street canyon, rural macro, indoor office (mixed or
+    open plan), indoor factory (sparse or dense clutter, base station low in it or high above it; HH: terminals high,
+    too). LTE-era rules of learning papers without a line-of-sight state: macro-128 (128.1 + 37.6 log10 d/km) and
+    pico-140 (140.7 + 36.7 log10 d/km). free-space: Friis."""
     inter_site_distance_m: Annotated[float, Field(gt=0, le=8600)] | None = None
     """Distance between neighbouring sites of the hexagonal grid; default of the environment (500 UMa, 200 UMi)."""
     base_station_height_m: Positive | None = None
     """Antenna height; default of the environment (25 UMa, 10 UMi)."""
-    terminal_height_m: Annotated[float, Field(ge=1.5, le=22.5)] = 1.5
+    terminal_height_m: Annotated[Positive, Field(json_schema_extra={"default": 1.5})] = Field(
+        default_factory=_terminal_height_m
+    )
+    """Default: 1.5, and 8 in InF-HH. The laws of an environment hold for some heights only, 1.5 to 22.5 in UMa."""
     min_distance_m: Positive | None = None
-    """Closest a terminal may stand to its site; default of the environment (35 UMa, 10 UMi)."""
+    """Closest a terminal may stand to its site, below half the inter-site distance; default of the environment (35 UMa,
+    10 UMi)."""
+    sectors: Literal[1, 3] = 1
+    """Base stations at a site. With 3, base stations 3i, 3i + 1 and 3i + 2 stand at site i and face 30, 150 and 270
+    degrees (counter-clockwise from east); propagation.antenna then has to be directional."""
+    site_placement: Literal["hexagonal", "poisson"] = "hexagonal"
+    """hexagonal: a grid, filled in a spiral from its centre; poisson: independent and uniform in a disc where their
+    density is that of the grid."""
+    sites_csv: str | None = None
+    """File that says where the sites stand instead, relative to the working directory: columns x_m, y_m and, if the
+    antennas shall not face 30 degrees (with three sectors: the first of them), azimuth_deg. Row i is site i; further
+    rows are not used."""
+    wrap_around: bool = False
+    """A network of 7, 19 or 37 sites on the grid has copies of itself all around: every cell is an inner one."""
+    terminal_placement: Literal["uniform", "clustered"] = "uniform"
+    """uniform: in the hexagon of the own site (off the grid: as far as the ground reaches that is nearest to the site,
+    at most one inter-site distance); clustered: uniform in one of some hotspots there, the same for all terminals of
+    the base station (a Matern process)."""
+    hotspots: Count = 3
+    """clustered: hotspots of every base station."""
+    hotspot_radius_m: Positive | None = None
+    """clustered: default a tenth of the inter-site distance."""
+    terminals_csv: str | None = None
+    """File that says where the terminals stand instead: columns base_station (0, 1, ...), x_m and y_m. The terminals of
+    a base station take its rows in their order, wherever they are; further rows are not used."""
     neighbour_sites: Annotated[int, Field(ge=6)] = 36
     """Sites modelled besides a terminal's own: those nearest to its own, 6, 18 or 36 for one, two or three rings.
     Others neither interfere nor win terminals. Networks of up to neighbour_sites + 1 sites are modelled in full; among
@@ -36,9 +85,20 @@ class Propagation(Section):
     spatial_consistency: bool = False
     """false: line of sight and shadowing are drawn anew for every (site, terminal); true: they follow random fields
     around every site, so terminals close to each other see and hear nearly the same (TR 38.901 clause 7.6.3)."""
+    indoor_share: Share = 0.0
+    """Share of the terminals that are inside buildings (UMa, UMi, RMa), drawn for each of them."""
+    penetration: Literal["low", "high", "mixed", "legacy"] = "mixed"
+    """Buildings that indoor terminals are in (TR 38.901 clause 7.4.3): low- or high-loss walls, half of the terminals
+    behind either, or 20 dB at any carrier below 6 GHz. RMa knows only low."""
     fading: Literal["none", "rayleigh", "rician"] = "rician"
     """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links only."""
+    antenna: Literal["omni", "sector"] = "omni"
+    """Of base stations. omni: the same gain in all directions; sector: 65 degrees wide, 30 dB front to back (TR 38.901
+    Table 7.3-1)."""
+    downtilt_deg: Annotated[float, Field(ge=-90, le=90)] = 0.0
+    """sector: how far below the horizon the main lobe points."""
     base_station_antenna_gain_dbi: float = 8.0
+    """In the direction of the main lobe."""
     terminal_antenna_gain_dbi: float = 0.0
 
 

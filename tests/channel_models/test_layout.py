@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import qmc
 
-from channel_models.layout import SITE_BLOCK, hexagonal_sites, nearest_sites, uniform_in_hexagon
+from channel_models.layout import (
+    SITE_BLOCK,
+    WRAPPED,
+    hexagonal_sites,
+    nearest_sites,
+    uniform_in_hexagon,
+    wrap_around_images_m,
+)
 
 ISD_M = 500.0
 UNIFORMS = arrays(np.float64, st.tuples(st.integers(1, 40), st.just(3)), elements=st.floats(0.0, 1.0))
@@ -57,6 +64,32 @@ def test_the_nearest_sites_are_those_of_a_sorted_list_and_ties_go_by_index(count
     for site, found in enumerate(nearest_sites(sites, most, isd_m)):
         others = sorted((float(away[site, other]), other) for other in range(count) if other != site)
         assert found.tolist() == [other for _, other in others[:most]]
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 12), st.just(2)), elements=st.integers(-900, 900).map(float)))
+def test_off_the_grid_the_nearest_sites_are_still_those_of_a_sorted_list(sites: NDArray[np.float64]) -> None:
+    away = squareform(pdist(sites, "sqeuclidean")) if len(sites) > 1 else np.zeros((1, 1))
+    for site, found in enumerate(nearest_sites(sites, 20, ISD_M)):  # sites at the same place among them
+        others = sorted((float(away[site, other]), other) for other in range(len(sites)) if other != site)
+        assert found.tolist() == [other for _, other in others]
+
+
+@pytest.mark.parametrize("count", WRAPPED)
+def test_a_network_and_its_copies_tile_the_plane(count: int) -> None:
+    sites, images = hexagonal_sites(count, ISD_M), wrap_around_images_m(count, ISD_M)
+    everywhere = np.concatenate([sites + image for image in images])
+    distance = squareform(pdist(everywhere))
+    np.fill_diagonal(distance, np.inf)
+    np.testing.assert_allclose(distance.min(axis=1), ISD_M)  # no overlap
+    assert np.all(np.sum(np.isclose(distance[:count], ISD_M), axis=1) == 6)  # no gap
+    found = nearest_sites(sites, 6, ISD_M, images)
+    nearest = np.linalg.norm(sites[:, None, None] - sites[found][:, :, None] - images, axis=-1).min(axis=-1)
+    np.testing.assert_allclose(nearest, ISD_M)
+
+
+def test_only_whole_rings_are_wrapped_around() -> None:
+    with pytest.raises(ValueError, match="7, 19 or 37 sites can be wrapped around, got 20"):
+        wrap_around_images_m(20, ISD_M)
 
 
 def test_six_eighteen_and_thirty_six_nearest_sites_are_whole_rings_around_every_inner_site() -> None:

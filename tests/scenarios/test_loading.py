@@ -46,7 +46,7 @@ def test_the_resolved_scenario_loads_to_the_same_scenario() -> None:
         ({"terminals": {"classes": [{"name": "a", "cpu": 1}]}}, "terminals.classes.0.cpu = 1: allowed: did you mean"),
         ({"learning": {"lambda1": 0}}, "learning.lambda1 = 0: allowed: greater than 0"),
         ({"learning": {"lambda1": float("nan")}}, "learning.lambda1 = nan: allowed: a finite number"),
-        ({"network": {"layout": {"environment": "Mars"}}}, "'Mars': allowed: 'UMa' or 'UMi'"),
+        ({"network": {"layout": {"environment": "Mars"}}}, "'Mars': allowed: 'UMa', 'UMi', 'RMa', 'InH-mixed'"),
         ({"budget": {}}, "at least one of time_s, energy_j"),
         ({"methods": {}}, "methods = {}: allowed:"),
         ({"flagship": "mocha"}, "a flagship that is one of the methods: fedavg"),
