@@ -149,15 +149,12 @@ class Environment:
             self._check_interval("fc_hz", fc, self.validity.fc_hz)
             self._check_interval("h_bs_m", h_bs, self.validity.h_bs_m)
             self._check_interval("h_ut_m", h_ut, self.validity.h_ut_m)
-        clamped = np.maximum(distance, self.min_d2d_m)
-        link: tuple[FloatArray, ...] = (clamped, fc, h_bs, h_ut)
+        link: tuple[FloatArray, ...] = (np.maximum(distance, self.min_d2d_m), fc, h_bs, h_ut)
         if h_e_m is not None:
             if self.environment_height_law_m is None:
                 raise ValueError(f"{self.name}: the laws of this environment take no environment height")
             link = (*link, np.asarray(h_e_m, dtype=np.float64))
-        with_los = self.los_law_db(*link)
-        without = with_los if self.nlos_law_db is None else self.nlos_law_db(*link)
-        return np.where(state, with_los, without)
+        return self._median_db(state, *link)
 
     def environment_height_m(
         self, u: ArrayLike, d2d_m: ArrayLike, h_ut_m: ArrayLike | None = None
@@ -211,6 +208,18 @@ class Environment:
             np.asarray(self.h_bs_m if h_bs_m is None else h_bs_m, dtype=np.float64),
             np.asarray(self.h_ut_m if h_ut_m is None else h_ut_m, dtype=np.float64),
         )
+
+    def _median_db(self, los: NDArray[np.bool_], d2d_m: FloatArray, *link: FloatArray) -> FloatArray:
+        """Path loss by the law of each link's state."""
+        alike = all(quantity.ndim == 0 for quantity in link) and los.shape == d2d_m.shape != ()
+        if self.nlos_law_db is None or not alike:
+            with_los = self.los_law_db(d2d_m, *link)
+            without = with_los if self.nlos_law_db is None else self.nlos_law_db(d2d_m, *link)
+            return np.where(los, with_los, without)
+        loss_db = self.nlos_law_db(d2d_m, *link)
+        # Few links of a network have line of sight: the other law is worked out for them alone.
+        loss_db[los] = self.los_law_db(d2d_m[los], *link)
+        return loss_db
 
     def _check_distance(self, los: NDArray[np.bool_], d2d_m: FloatArray) -> None:
         los, d2d_m = np.broadcast_arrays(los, d2d_m)

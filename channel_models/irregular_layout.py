@@ -58,8 +58,8 @@ def uniform_in_ring(u: ArrayLike, inner_m: FloatLike, outer_m: FloatLike) -> Flo
 def cell_reach_m(site_xy_m: FloatArray, most_m: float) -> FloatArray:
     """Return how far the ground that is nearest to each site reaches from it, (sites,) metres.
 
-    The farthest corner of its Voronoi cell, found along rays (so a percent short at a sharp one) and cut at ``most_m``, which also
-    ends the cells at the edge of the network. Sites at the same place share a cell.
+    The farthest corner of its Voronoi cell, found along rays (1 % short, at a sharp one up to 6 %) and cut at
+    ``most_m``, which also ends the cells at the edge of the network. Sites at the same place share a cell.
     """
     angle = 2.0 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     rays = np.stack([np.cos(angle), np.sin(angle)])

@@ -25,6 +25,7 @@ from scenarios.streams import Streams
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+_BLOCK = 16_384  # links at a time: their dozen temporaries of 128 KiB stay in a core's cache
 
 
 class Links(NamedTuple):
@@ -94,6 +95,19 @@ class Air:
             attempt: which try at placing the terminals this is; without spatial consistency every try has channels
                 of its own.
         """
+        n, k = site.shape
+        rows = max(1, _BLOCK // max(1, k))
+        if n <= rows:
+            return self._links(xy_m, site, entity, attempt)
+        links = Links(*(np.empty((n, k), kind) for kind in (float, bool, float, float, float)))
+        for first in range(0, n, rows):
+            block = slice(first, first + rows)
+            for whole, part in zip(links, self._links(xy_m[block], site[block], entity[block], attempt), strict=True):
+                whole[block] = part
+        return links
+
+    def _links(self, xy_m: FloatArray, site: IntArray, entity: IntArray, attempt: int) -> Links:
+        """Return the channels of a block of terminals; see :meth:`links`."""
         environment, propagation = self.environment, self.network.propagation
         heights, fc_hz = heights_m(self.network, environment), propagation.carrier_frequency_hz
         offsets_m = self.sites.offsets_m(xy_m, site)

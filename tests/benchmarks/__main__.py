@@ -6,13 +6,13 @@ import json
 import sys
 from pathlib import Path
 
-from tests.benchmarks import clients, events, gpu, kernels, population, published, urban
+from tests.benchmarks import clients, events, gpu, kernels, population, published, radio, urban
 
 
 def main() -> None:
     """Run every benchmark in turn."""
     figures = {}
-    for part in (kernels, clients, events, population, published, urban, gpu):
+    for part in (kernels, clients, events, radio, population, published, urban, gpu):
         measured = part.main()
         print(part.text(measured), end="\n\n", flush=True)
         figures[part.__name__.rpartition(".")[2]] = measured

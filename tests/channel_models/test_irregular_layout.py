@@ -51,7 +51,7 @@ def test_a_cell_reaches_to_the_farthest_corner_of_its_voronoi_cell() -> None:
         if -1 in corners or np.hypot(*sites[site]) > 6.0 * ISD_M:
             continue
         farthest_m = np.linalg.norm(cells.vertices[corners] - sites[site], axis=1).max()
-        assert 0.98 * farthest_m <= reach_m[site] <= farthest_m * (1.0 + 1e-9) or farthest_m > 3.0 * ISD_M
+        assert 0.94 * farthest_m <= reach_m[site] <= farthest_m * (1.0 + 1e-9) or farthest_m > 3.0 * ISD_M
         checked += 1
     assert checked > 100
 

@@ -156,6 +156,18 @@ def test_only_links_in_the_refused_state_are_refused() -> None:
         env.path_loss_db([True, False], [9000.0, 7000.0], 2e9)
 
 
+@pytest.mark.parametrize("name", ENVIRONMENTS)
+def test_one_carrier_for_all_links_is_that_carrier_for_each(name: str) -> None:
+    env = ENVIRONMENTS[name]
+    distance_m = np.geomspace(env.min_d2d_m / 2.0, min(env.validity.max_d2d_nlos_m, 9000.0), 400).reshape(4, 100)
+    state = (
+        np.random.default_rng(0).random(distance_m.shape) < 0.3 if env.nlos_law_db else np.full(distance_m.shape, True)
+    )
+    together = env.path_loss_db(state, distance_m, 3.5e9)
+    each = env.path_loss_db(state, distance_m, np.full(distance_m.shape, 3.5e9))
+    np.testing.assert_allclose(together, each, rtol=1e-14)
+
+
 def test_states_distances_and_carriers_broadcast() -> None:
     env = ENVIRONMENTS["RMa"]
     fc_hz = np.array([[[0.7e9]], [[3.5e9]]])
