@@ -226,7 +226,7 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
 
 
 def _sources(scenario: Scenario) -> list[bytes]:
-    """Return the code that results depend on: our own, and the modules that import paths of the scenario name."""
+    """Return what else results depend on: our code, modules that import paths name, files of sites and terminals."""
     from learning.data.user import import_object
 
     here = Path(__file__).parent
@@ -237,6 +237,8 @@ def _sources(scenario: Scenario) -> list[bytes]:
     own = [import_object(path, field) for field, path in named.items() if ":" in path]
     modules = [sys.modules[made.__module__] for made in own]
     files += [Path(module.__file__) for module in modules if module.__file__]
+    places = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
+    files += [Path(path) for path in places if path is not None and Path(path).is_file()]
     return [path.read_bytes() for path in files]
 
 

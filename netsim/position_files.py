@@ -26,7 +26,7 @@ def read_sites(path: str, count: int) -> tuple[FloatArray, FloatArray]:
     Raises:
         ScenarioError: the file cannot be read, has other columns, a value that is no number, or too few rows.
     """
-    table = _read(path, ("x_m", "y_m"), ("azimuth_deg",))
+    table = _read("sites_csv", path, ("x_m", "y_m"), ("azimuth_deg",))
     if len(table["x_m"]) < count:
         raise ScenarioError("rows", len(table["x_m"]), f"at least {count}, one for each site", path)
     xy_m = np.stack([table["x_m"], table["y_m"]], axis=1)[:count]
@@ -47,7 +47,7 @@ def read_terminals(path: str, wanted: IntArray) -> tuple[FloatArray, IntArray]:
         ScenarioError: the file cannot be read, has other columns, a value that is no number, a base station that does
             not exist, or too few rows for one of them.
     """
-    table, sites = _read(path, ("base_station", "x_m", "y_m"), ()), len(wanted)
+    table, sites = _read("terminals_csv", path, ("base_station", "x_m", "y_m"), ()), len(wanted)
     for row, station in enumerate(table["base_station"].tolist(), 2):
         if not (station.is_integer() and 0 <= station < sites):
             raise ScenarioError(f"row {row}, base_station", station, f"a whole number from 0 to {sites - 1}", path)
@@ -60,23 +60,23 @@ def read_terminals(path: str, wanted: IntArray) -> tuple[FloatArray, IntArray]:
     return np.stack([table["x_m"], table["y_m"]], axis=1)[order], np.cumsum(offered) - offered
 
 
-def _read(path: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, FloatArray]:
+def _read(field: str, path: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, FloatArray]:
     """Return the columns of a CSV file of finite numbers; rows count from the header, which is row 1."""
     try:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or "not CSV text"
-        raise ScenarioError("file", path, f"a readable CSV file ({reason.lower()})") from None
+        raise ScenarioError(f"network.layout.{field}", path, f"a readable CSV file ({reason.lower()})") from None
+    while lines and not lines[-1]:
+        lines.pop()
     header = [name.strip() for name in lines[0]] if lines else []
     if missing := [name for name in needed if name not in header]:
         raise ScenarioError("columns", ",".join(header), f"columns {_listed(needed)}; {missing[0]} is missing", path)
-    if unknown := [name for name in header if name not in needed + optional]:
-        raise ScenarioError("column", unknown[0], _listed(needed + optional), path)
+    if unknown := [name for name in header if name not in needed + optional or header.count(name) > 1]:
+        raise ScenarioError("column", unknown[0], f"{_listed(needed + optional)}, each once", path)
     columns: dict[str, list[float]] = {name: [] for name in header}
     for number, line in enumerate(lines[1:], 2):
-        if not line:
-            continue
         if len(line) != len(header):
             raise ScenarioError(f"row {number}", ",".join(line), f"{len(header)} values", path)
         for name, text in zip(header, line, strict=True):

@@ -62,6 +62,19 @@ def test_both_engines_write_the_same_records(finished: Path, tmp_path: Path) -> 
         pd.testing.assert_frame_equal(ours, theirs, rtol=1e-9, atol=1e-13)
 
 
+def test_an_edited_file_of_sites_makes_another_network(tmp_path: Path) -> None:
+    sites = tmp_path / "sites.csv"
+    command = (TINY, "--seeds", 1, "--methods", "fedavg", "--out", tmp_path / "out", "--no-report")
+    places = ("--set", f"network.layout.sites_csv={sites}")
+    for text, there in (("0,0\n400,0\n0,400\n", 0), ("0,0\n400,0\n0,400\n", 1), ("0,0\n400,0\n0,300\n", 0)):
+        sites.write_text("x_m,y_m\n" + text)
+        done = run(*command, *places)
+        assert done.returncode == 0, done.stderr
+        assert ("1 trials were finished before" in done.stdout) == bool(there)
+    told = pd.read_parquet(tmp_path / "out" / "base_stations.parquet")
+    assert told["y_m"].tolist() == [0.0, 0.0, 300.0]
+
+
 def test_a_second_run_recomputes_nothing_and_a_changed_one_does(finished: Path) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in finished.glob("trials/*/trial.json")}
     again = run(TINY, "--out", finished, "--no-report")

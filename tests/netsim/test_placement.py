@@ -8,13 +8,16 @@ import pytest
 from scipy import stats
 
 from netsim.air import Air
+from netsim.cohort.engine import simulate_cohorts
 from netsim.deployment import Deployment, deploy
 from netsim.placement import InHotspots, build_placement
 from netsim.position_files import read_sites, read_terminals
 from scenarios.errors import ScenarioError
 from scenarios.network import Network
 from scenarios.streams import Streams
-from tests.netsim.worlds import scenario
+from tests.netsim.agreement import assert_agree
+from tests.netsim.counting import Counting
+from tests.netsim.worlds import run, scenario, world
 
 
 def network(layout: dict[str, Any], **propagation: Any) -> Network:
@@ -130,7 +133,9 @@ def test_rows_of_a_file_at_the_same_place_share_their_shadows(tmp_path: Path) ->
     ("text", "line"),
     [
         ("x,y_m\n1,2\n", r"places.csv: columns = 'x,y_m': allowed: columns x_m, y_m; x_m is missing"),
-        ("x_m,y_m,z_m\n1,2,3\n", r"places.csv: column = 'z_m': allowed: x_m, y_m, azimuth_deg"),
+        ("x_m,y_m,z_m\n1,2,3\n", r"places.csv: column = 'z_m': allowed: x_m, y_m, azimuth_deg, each once"),
+        ("x_m,y_m,x_m\n1,2,3\n", r"places.csv: column = 'x_m': allowed: x_m, y_m, azimuth_deg, each once"),
+        ("x_m,y_m\n\n1,2\n3,4\n", r"places.csv: row 2 = '': allowed: 2 values"),
         ("x_m,y_m\n1,2\n3,north\n", r"places.csv: row 3, y_m = 'north': allowed: a finite number"),
         ("x_m,y_m\n1,2\nnan,0\n", r"places.csv: row 3, x_m = 'nan': allowed: a finite number"),
         ("x_m,y_m\n1,2\n3\n", r"places.csv: row 3 = '3': allowed: 2 values"),
@@ -157,5 +162,47 @@ def test_a_file_of_terminals_with_a_mistake_is_refused_in_one_line(tmp_path: Pat
 
 
 def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(ScenarioError, match=r"file = '.*nowhere.csv': allowed: a readable CSV file \(no such file"):
+    with pytest.raises(
+        ScenarioError, match=r"network.layout.sites_csv = '.*nowhere.csv': allowed: a readable CSV file \(no such file"
+    ):
         read_sites(str(tmp_path / "nowhere.csv"), 1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "propagation"),
+    [
+        ({"environment": "RMa"}, {"indoor_share": 0.5, "penetration": "low", "spatial_consistency": True}),
+        ({"environment": "UMi", "sectors": 3}, {"antenna": "sector", "indoor_share": 1.0, "fading": "rician"}),
+        ({"environment": "InF-DH", "site_placement": "poisson", "terminal_placement": "clustered"}, {}),
+        ({"environment": "free-space"}, {"fading": "rician"}),
+    ],
+)
+def test_both_engines_record_the_same_wherever_terminals_stand(
+    layout: dict[str, Any], propagation: dict[str, Any]
+) -> None:
+    settings = scenario(network={"layout": layout, "propagation": propagation}, budget={"time_s": 2.0})
+    where = world(settings, sites=6, per_site=4)
+    by_processes = run(where)
+    assert_agree(by_processes, simulate_cohorts(where, Counting(), [f"task {site}" for site in range(6)]))
+    told = [row["indoor"] for row in by_processes.terminals]
+    assert told == where.deployment.indoor.tolist()
+    assert any(told) == (propagation.get("indoor_share", 0.0) > 0.0)
+
+
+def test_links_into_buildings_fade_without_a_dominant_path() -> None:
+    settings = scenario(network={"propagation": {"indoor_share": 0.5, "fading": "rician"}})
+    where = world(settings, sites=3, per_site=60)
+    there = where.deployment
+    assert np.any(there.los & there.indoor) and np.any(there.los & ~there.indoor)
+    np.testing.assert_array_equal(where.radio.fading == 1, there.los & ~there.indoor)
+
+
+def test_in_free_space_nothing_scatters_and_without_sight_everything_does() -> None:
+    for environment, dominant in (("free-space", True), ("macro-128", False)):
+        link: dict[str, Any] = {"link": {"model": "shannon"}}
+        faded, still = (
+            world(scenario(network={"layout": {"environment": environment}, "propagation": {"fading": fading}} | link))
+            for fading in ("rician", "none")
+        )
+        same = faded.radio.uplink_efficiency == still.radio.uplink_efficiency
+        assert np.all(same) if dominant else not np.any(same)
