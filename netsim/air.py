@@ -71,12 +71,11 @@ class Air:
         """
         environment = environment_of(network)
         stations = build_sites(network.layout, spacing_m(network, environment), sites, streams)
-        consistent = network.propagation.spatial_consistency
         return cls(
             network=network,
             environment=environment,
             sites=stations,
-            obstacles=Landscape.of(environment, stations.masts, streams) if consistent else PerLink(streams),
+            obstacles=_obstacles(network, environment, stations, streams),
             walls=build_walls(network, environment, streams),
             antenna=_antenna(network.propagation),
         )
@@ -149,6 +148,13 @@ class Air:
         site_m, terminal_m = heights_m(self.network, self.environment)
         azimuth_deg, zenith_deg = direction_deg(*offsets_m, terminal_m - site_m)
         return self.antenna.gain_dbi(azimuth_deg - self.sites.boresight_deg[site], zenith_deg)
+
+
+def _obstacles(network: Network, environment: Environment, sites: Sites, streams: Streams) -> Obstacles:
+    """What blocks and shadows links, drawn as the scenario says."""
+    if network.propagation.spatial_consistency:
+        return Landscape.of(environment, sites.masts, streams, shared=sites.sectors > 1)
+    return PerLink(streams)
 
 
 def _antenna(propagation: Propagation) -> Antenna | None:

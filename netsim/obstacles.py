@@ -79,13 +79,15 @@ class Landscape:
     Attributes:
         sight: one field a mast, for the line of sight.
         shadow: three fields a mast, for shadowing: all of those for the state HIDDEN, then SEEN, then INDOORS.
+        shared: whether most masts carry several base stations.
     """
 
     sight: PlaneWaves
     shadow: PlaneWaves
+    shared: bool
 
     @classmethod
-    def of(cls, environment: Environment, masts: int, streams: Streams) -> Landscape:
+    def of(cls, environment: Environment, masts: int, streams: Streams, *, shared: bool = False) -> Landscape:
         """Return the landscape around ``masts`` places, each with draws of its own."""
         distances_m = {
             "hidden": environment.correlation_nlos_m,
@@ -96,15 +98,19 @@ class Landscape:
         return cls(
             PlaneWaves.from_uniforms(_uniforms(streams, "sight field", masts), environment.correlation_los_state_m),
             PlaneWaves.from_uniforms(np.concatenate(shadows), np.repeat([*distances_m.values()], masts)),
+            shared,
         )
 
     def line_of_sight(self, ends: Ends, probability: FloatArray) -> BoolArray:
         """Return what the sight fields say where the terminals stand."""
-        return consistent_line_of_sight(_read(self.sight, ends, ends.mast), probability)
+        return consistent_line_of_sight(self._read(self.sight, ends, ends.mast), probability)
 
     def deviation(self, ends: Ends, state: IntArray) -> FloatArray:
         """Return the fields of shadowing where the terminals stand, each link's that of its state."""
-        return _read(self.shadow, ends, ends.mast + self.sight.fields * state)
+        return self._read(self.shadow, ends, ends.mast + self.sight.fields * state)
+
+    def _read(self, fields: PlaneWaves, ends: Ends, index: IntArray) -> FloatArray:
+        return _read_once(fields, ends, index) if self.shared else _read(fields, ends, index)
 
 
 def _uniforms(streams: Streams, purpose: str, masts: int) -> FloatArray:
@@ -118,3 +124,12 @@ def _read(fields: PlaneWaves, ends: Ends, index: IntArray) -> FloatArray:
     if ends.xy_m.ndim == 2:
         return fields(ends.xy_m, index)
     return fields(ends.xy_m.reshape(-1, 2), index.reshape(-1)).reshape(index.shape)
+
+
+def _read_once(fields: PlaneWaves, ends: Ends, index: IntArray) -> FloatArray:
+    """The same, with what the sectors of a site share read once for all of them."""
+    n, k = index.shape
+    xy_m = np.broadcast_to(ends.xy_m if ends.xy_m.ndim == 3 else ends.xy_m[:, None], (n, k, 2)).reshape(-1, 2)
+    terminal_and_field = np.arange(n)[:, None] * fields.fields + index
+    _, first, place = np.unique(terminal_and_field, return_index=True, return_inverse=True)
+    return fields(xy_m[first], index.reshape(-1)[first])[place].reshape(n, k)

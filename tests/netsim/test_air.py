@@ -207,17 +207,17 @@ def test_a_sector_antenna_favours_the_direction_it_faces() -> None:
 
 
 def test_sectors_of_a_site_share_everything_but_the_antenna() -> None:
-    plain = air(7)
     for consistent in (False, True):
         there = air(21, layout={"sectors": 3}, antenna="sector", spatial_consistency=consistent)
         links = heard(there, scattered(300))
         for values in (links.distance_m, links.los, links.path_loss_db, links.shadowing_db):
             assert not np.ptp(values.reshape(300, 7, 3).astype(np.float64), axis=2).any()
         assert np.all(np.ptp(links.gain.reshape(300, 7, 3), axis=2) > 0.0)
-        if not consistent:
-            np.testing.assert_array_equal(links.shadowing_db[:, ::3], heard(plain, scattered(300)).shadowing_db)
+        single = heard(air(7, spatial_consistency=consistent), scattered(300))
+        np.testing.assert_array_equal(links.shadowing_db[:, ::3], single.shadowing_db)
+        np.testing.assert_array_equal(links.los[:, ::3], single.los)
     np.testing.assert_array_equal(there.sites.boresight_deg[:6], [30.0, 150.0, 270.0] * 2)
-    np.testing.assert_array_equal(there.sites.xy_m[::3], plain.sites.xy_m)
+    np.testing.assert_array_equal(there.sites.xy_m[::3], air(7).sites.xy_m)
 
 
 @pytest.mark.parametrize("consistent", [False, True])
