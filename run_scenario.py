@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
-from scenarios.storage import TABLES, join_tables, new_folder, write_json, write_table, write_text
+from scenarios.storage import TABLES, join_tables, new_file, new_folder, write_json, write_table, write_text
 from scenarios.streams import Streams
 from scenarios.trials import VERSION, Trial, inputs_fingerprint
 from scenarios.workers import Message, run_jobs
@@ -277,6 +277,7 @@ def _collect(
     for name in TABLES:
         join_tables(folders, root, name)
     _write_references(scenario, root, federations)
+    _write_coverage(scenario, root, len(federations[finished[0].seed].task_names))
     records = [read_json(folder / "trial.json") or {} for folder in folders]
     methods = []
     for key, entry in scenario.methods.items():
@@ -316,7 +317,6 @@ def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, 
 
     from learning.primal_dual.losses import make_loss
     from learning.references import references
-    from scenarios.storage import new_file
 
     problem = scenario.learning
     loss = make_loss(problem.loss, problem.smoothing)
@@ -327,6 +327,17 @@ def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, 
     ]
     with new_file(root / "references.parquet") as temporary:
         pd.DataFrame(rows).to_parquet(temporary, index=False)
+
+
+def _write_coverage(scenario: Scenario, root: Path, sites: int) -> None:
+    """Write what places receive in the network of the first seed."""
+    from netsim.coverage import coverage_columns, coverage_map
+
+    seed = scenario.seed_list[0]
+    coverage = coverage_map(scenario.network, sites, Streams(seed))
+    if coverage is not None:
+        with new_file(root / "coverage.parquet") as temporary:
+            write_table(temporary, coverage_columns(coverage), {"seed": seed})
 
 
 def list_methods() -> int:
