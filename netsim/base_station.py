@@ -35,7 +35,8 @@ class BaseStation:
         self.env = world.env
         self.terminals = terminals
         self.edge_rounds = 0
-        self._receive_w = {terminal.index: terminal.device.rx_power_w for terminal in terminals}
+        listening = world.scenario.network.downlink.duty
+        self._receive_w = {terminal.index: terminal.device.rx_power_w * listening for terminal in terminals}
 
     def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
         """Receive from the cloud, iterate K times, send to the cloud; stops where it stands if the run ends."""

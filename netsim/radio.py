@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
-from channel_models.link_adaptation import McsEnvelope, ShannonGap
-from channel_models.path_loss import ENVIRONMENTS
 from channel_models.sinr import downlink_sinr
-from channel_models.units import db_to_linear, dbm_to_watt, thermal_noise_dbm
+from channel_models.units import dbm_to_watt, thermal_noise_dbm
 from netsim.deployment import Deployment
-from scenarios.network import LinkAdaptation, Network
+from netsim.link_tables import LinkTables, downlink_tables, fading_rows, uplink_tables
+from netsim.power import LEAST_POWER_W, wanted_power_w
+from scenarios.network import Network
+from scenarios.streams import Streams
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,59 +30,88 @@ class Radio:
 
     Attributes:
         network: the parameters the rates are made from.
-        tx_power_w: (terminals,) radiated power of each terminal, watts.
+        max_power_w: (terminals,) most that each terminal can radiate, watts.
         serving_gain: (terminals,) linear power gain of the serving link.
         neighbour_gain: (terminals,) sum of the gains from the other sites.
         uplink_noise_w: (terminals,) noise and interference over the whole uplink band at the serving site, watts.
-        fading: (terminals,) which spectral-efficiency table holds for the serving link.
-        uplink_snr: (terminals,) linear, over the whole uplink band at full power, other cells' rise included.
+        fading: (terminals,) which spectral-efficiency table holds for the serving link, see
+            :func:`netsim.link_tables.fading_rows`.
+        wanted_power_w: (terminals,) power that is asked of each terminal over the whole band, watts; infinity without
+            power control.
+        tx_power_w: (terminals,) power that each terminal radiates when it has the whole band, watts.
+        uplink_snr: (terminals,) linear, over the whole uplink band, other cells' rise included.
         downlink_sinr: (terminals,) linear.
         uplink_efficiency: (terminals,) net bit/s/Hz with the whole band.
         downlink_efficiency: (terminals,) net bit/s/Hz.
+        neighbour_activity: share of the time that the other sites interfere with the downlink.
+        least_bit_s_hz: efficiency, before overhead, below which no link falls.
+        on_power: called with the terminals whose transmit power may have changed, under power control.
     """
 
     network: Network
-    tx_power_w: FloatArray
+    max_power_w: FloatArray
     serving_gain: FloatArray
     neighbour_gain: FloatArray
     uplink_noise_w: FloatArray
     fading: IntArray
+    wanted_power_w: FloatArray
+    tx_power_w: FloatArray
     uplink_snr: FloatArray
     downlink_sinr: FloatArray
     uplink_efficiency: FloatArray
     downlink_efficiency: FloatArray
-    _tables: tuple[ErgodicSpectralEfficiency, ...]
+    neighbour_activity: float
+    least_bit_s_hz: float
+    _tables: LinkTables
+    _downlink_tables: LinkTables
+    on_power: list[Callable[[IntArray | slice], None]] = field(default_factory=list)
 
-    def copy(self) -> Radio:
+    def copy(self, **changes: Any) -> Radio:
         """Return the same links in arrays of their own, for a run in which they change."""
         arrays: dict[str, Any] = {
             key: value.copy() for key, value in vars(self).items() if isinstance(value, np.ndarray)
         }
-        return replace(self, **arrays)
+        return replace(self, **arrays | {"on_power": []} | changes)
 
     def refresh(self, terminals: IntArray | slice) -> None:
         """Work out anew what ``terminals`` send and receive."""
-        down = self.network.downlink
-        snr = self.tx_power_w[terminals] * self.serving_gain[terminals] / self.uplink_noise_w[terminals]
-        sinr = downlink_sinr(
-            dbm_to_watt(down.tx_power_dbm),
-            self.serving_gain[terminals],
-            self.neighbour_gain[terminals],
-            dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db)),
-            down.neighbour_activity,
-        )
-        net, fading = 1.0 - self.network.link.overhead, self.fading[terminals]
-        self.uplink_snr[terminals], self.downlink_sinr[terminals] = snr, sinr
-        self.uplink_efficiency[terminals] = net * self._efficiency(fading, snr)
-        self.downlink_efficiency[terminals] = net * self._efficiency(fading, sinr)
+        if self.network.uplink.power_control is not None:
+            self.wanted_power_w[terminals] = wanted_power_w(self.network.uplink, self.serving_gain[terminals])
+            self.tx_power_w[terminals] = self.power_w(terminals, 1)
+            for tell in self.on_power:
+                tell(terminals)
+        self.refresh_uplink(terminals)
+        sinr = self._downlink_sinr(terminals, self.neighbour_gain[terminals], self.neighbour_activity)
+        self.downlink_sinr[terminals] = sinr
+        self.downlink_efficiency[terminals] = self._efficiency(self._downlink_tables, terminals, sinr)
 
-    def _efficiency(self, fading: IntArray, snr: FloatArray) -> FloatArray:
-        """Gross spectral efficiency of links, each with its own table."""
-        efficiency = np.empty_like(snr)
-        for kind in np.unique(fading).tolist():
-            of_kind = fading == kind
-            efficiency[of_kind] = self._tables[kind](snr[of_kind])
-        return efficiency
+    def refresh_uplink(self, terminals: IntArray | slice) -> None:
+        """Work out anew what ``terminals`` send, their gains and powers being what they were."""
+        snr = self.tx_power_w[terminals] * self.serving_gain[terminals] / self.uplink_noise_w[terminals]
+        self.uplink_snr[terminals] = snr
+        self.uplink_efficiency[terminals] = self._efficiency(self._tables, terminals, snr)
+
+    def _downlink_sinr(self, terminals: IntArray | slice, interfering_gain: FloatArray, activity: float) -> FloatArray:
+        down = self.network.downlink
+        noise_w = dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db))
+        power_w = dbm_to_watt(down.tx_power_dbm)
+        return downlink_sinr(power_w, self.serving_gain[terminals], interfering_gain, noise_w, activity)
+
+    def uplink_law(self, snr: FloatArray) -> FloatArray:
+        """Return (terminals,) net bit/s/Hz that all terminals would send with at these linear SNRs."""
+        return self._efficiency(self._tables, slice(None), snr)
+
+    def downlink_law(self, sinr: FloatArray) -> FloatArray:
+        """Return (terminals,) net bit/s/Hz that all terminals would receive with at these linear SINRs."""
+        return self._efficiency(self._downlink_tables, slice(None), sinr)
+
+    def _efficiency(self, tables: LinkTables, terminals: IntArray | slice, snr: FloatArray) -> FloatArray:
+        """Net spectral efficiency of links, each with its own table."""
+        efficiency, fading = np.empty_like(snr), self.fading[terminals]
+        for row in np.flatnonzero(np.bincount(fading)).tolist():
+            of_row = np.flatnonzero(fading == row)
+            efficiency[of_row] = tables[row](snr[of_row])
+        return (1.0 - self.network.link.overhead) * np.maximum(efficiency, self.least_bit_s_hz)
 
     @property
     def reachable(self) -> NDArray[np.bool_]:
@@ -90,18 +119,44 @@ class Radio:
         least = self.network.link.outage_bit_s_hz
         return (self.uplink_efficiency >= least) & (self.downlink_efficiency >= least)
 
+    def power_w(self, terminals: IntArray | slice, n: int) -> FloatArray:
+        """Power that terminals radiate in one of ``n`` slices of the uplink band each, watts."""
+        wanted_w = np.maximum(self.wanted_power_w[terminals] / n, LEAST_POWER_W)
+        return np.minimum(self.max_power_w[terminals], wanted_w)
+
+    def slice_power_w(self, terminal: int, n: int) -> float:
+        """Return what :meth:`power_w` returns for one terminal, faster."""
+        return min(self.max_power_w.item(terminal), max(self.wanted_power_w.item(terminal) / n, LEAST_POWER_W))
+
     def band_shared_bps(self, terminal: int, n: int) -> float:
-        """Uplink rate in one of ``n`` slices, full power in the slice, bit/s."""
-        efficiency = self._tables[self.fading.item(terminal)].scalar(self.uplink_snr.item(terminal) * n)
-        return self.network.uplink.bandwidth_hz / n * efficiency * (1.0 - self.network.link.overhead)
+        """Uplink rate in one of ``n`` slices with the power for it, bit/s."""
+        up, snr = self.network.uplink, self.uplink_snr.item(terminal) * n
+        if up.power_control is not None:
+            snr *= self.slice_power_w(terminal, n) / self.tx_power_w.item(terminal)
+        efficiency = max(self._tables[self.fading.item(terminal)].scalar(snr), self.least_bit_s_hz)
+        return up.bandwidth_hz / n * efficiency * (1.0 - self.network.link.overhead) * up.duty
 
     def whole_band_bps(self, terminal: int) -> float:
         """Uplink rate with the whole band, bit/s."""
-        return self.network.uplink.bandwidth_hz * self.uplink_efficiency.item(terminal)
+        up = self.network.uplink
+        return up.bandwidth_hz * self.uplink_efficiency.item(terminal) * up.duty
 
-    def broadcast_bps(self, terminals: list[int] | NDArray[np.int64]) -> float:
-        """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s."""
-        return self.network.downlink.bandwidth_hz * float(self.downlink_efficiency[terminals].min())
+    def broadcast_bps(
+        self, terminals: list[int] | NDArray[np.int64], interfering_gain: FloatArray | None = None
+    ) -> float:
+        """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s.
+
+        Args:
+            terminals: who listens.
+            interfering_gain: sum of their gains from the sites that are on the air; by default all other sites are,
+                for their share of the time.
+        """
+        down = self.network.downlink
+        if interfering_gain is None:
+            return down.bandwidth_hz * float(self.downlink_efficiency[terminals].min()) * down.duty
+        rows = np.asarray(terminals)
+        sinr = self._downlink_sinr(rows, interfering_gain, 1.0)
+        return down.bandwidth_hz * float(self._efficiency(self._downlink_tables, rows, sinr).min()) * down.duty
 
     def tables(self) -> tuple[FloatArray, FloatArray]:
         """Copies of what a compiled kernel needs for :meth:`band_shared_bps`: two (tables, points) arrays.
@@ -110,58 +165,37 @@ class Radio:
         them by linear interpolation, 0 below the first point and flat above the last; ``network.link.overhead`` is not
         yet taken off.
         """
-        return np.stack([t.snr_grid for t in self._tables]), np.stack([t.efficiency_grid for t in self._tables])
+        return self._tables.stacked(self.fading)
 
 
-def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArray) -> Radio:
+def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArray, streams: Streams) -> Radio:
     """Return the rates of a deployment.
 
     Args:
         network: bands, powers, link adaptation.
         deployment: channels.
-        tx_power_dbm: (terminals,) radiated power of each terminal.
+        tx_power_dbm: (terminals,) most that each terminal can radiate.
+        streams: the run's randomness.
     """
-    up, n = network.uplink, len(deployment.serving)
+    up, n, power_w = network.uplink, len(deployment.serving), dbm_to_watt(tx_power_dbm)
     noise_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
     radio = Radio(
         network=network,
-        tx_power_w=dbm_to_watt(tx_power_dbm),
+        max_power_w=power_w,
         serving_gain=deployment.serving_gain,
         neighbour_gain=deployment.neighbour_gain,
         uplink_noise_w=np.full(n, dbm_to_watt(noise_dbm)),
-        fading=deployment.dominant_path.astype(np.int64),
+        fading=fading_rows(network, streams, deployment.entity, deployment.serving, deployment.dominant_path),
+        wanted_power_w=wanted_power_w(up, deployment.serving_gain),
+        tx_power_w=power_w.copy(),
         uplink_snr=np.empty(n),
         downlink_sinr=np.empty(n),
         uplink_efficiency=np.empty(n),
         downlink_efficiency=np.empty(n),
-        _tables=_tables(network),
+        neighbour_activity=network.downlink.neighbour_activity,
+        least_bit_s_hz=0.0,
+        _tables=uplink_tables(network),
+        _downlink_tables=downlink_tables(network),
     )
     radio.refresh(slice(None))
     return radio
-
-
-def _tables(network: Network) -> tuple[ErgodicSpectralEfficiency, ErgodicSpectralEfficiency]:
-    """Ergodic spectral efficiency without and with line of sight."""
-    fading = network.propagation.fading
-    if fading == "none":
-        table = _table(network.link, None)
-        return table, table
-    obstructed = _table(network.link, 0.0)
-    if fading == "rayleigh":
-        return obstructed, obstructed
-    k_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
-    # A law of lines of sight without a Rician factor is that of free space: nothing scatters.
-    return obstructed, _table(network.link, None if k_db is None else db_to_linear(k_db))
-
-
-@lru_cache(maxsize=64)  # a table depends on its parameters alone and takes longer to make than a short run
-def _table(link: LinkAdaptation, rician_k: float | None) -> ErgodicSpectralEfficiency:
-    """Table for a Rician factor K: 0 is Rayleigh fading, None no fading."""
-    law = NoFading() if rician_k is None else Rayleigh() if rician_k == 0.0 else Rician(rician_k)
-    return ErgodicSpectralEfficiency(_link(link), law)
-
-
-def _link(link: LinkAdaptation) -> McsEnvelope | ShannonGap:
-    if link.model == "mcs":
-        return McsEnvelope(link.mcs_table, link.implementation_margin_db)
-    return ShannonGap(link.shannon_gap_db, link.max_bit_s_hz, link.min_sinr_db)

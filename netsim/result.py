@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.units import linear_to_db
+from channel_models.units import linear_to_db, watt_to_dbm
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.recorder import Row
@@ -114,6 +114,7 @@ def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
         "los": where.los,
         "path_loss_db": where.path_loss_db,
         "shadowing_db": where.shadowing_db,
+        "tx_power_dbm": watt_to_dbm(radio.tx_power_w),
         "uplink_snr_db": linear_to_db(radio.uplink_snr),
         "downlink_sinr_db": linear_to_db(radio.downlink_sinr),
         "uplink_spectral_efficiency": radio.uplink_efficiency,

@@ -16,7 +16,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
-from netsim.cell import BandShared, TimeShared, Uplink
+from netsim.cell import BandShared, Duty, TimeShared, Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -29,6 +29,7 @@ from netsim.energy import (
     transmitter_w,
 )
 from netsim.radio import Radio, link_budget
+from netsim.transmitters import Transmitters
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
@@ -99,8 +100,9 @@ class Ground:
 
     @property
     def radiating_w(self) -> float:
-        """Extra input power of a site while it broadcasts, watts."""
-        return self.site_power.transmit_w(float(dbm_to_watt(self.scenario.network.downlink.tx_power_dbm)))
+        """Extra input power of a site while it broadcasts, watts, its mean if the band is a downlink in turns."""
+        down = self.scenario.network.downlink
+        return self.site_power.transmit_w(float(dbm_to_watt(down.tx_power_dbm))) * down.duty
 
 
 @dataclass(frozen=True)
@@ -148,11 +150,12 @@ def build_ground(scenario: Scenario, serving: NDArray[np.int64], sites: int, str
     devices = assign_classes(scenario.terminals, deployment.entity, streams)
     wires = scenario.network.backhaul
     graph = backbone(deployment, wires.latency_s, wires.rate_bps)
+    radio = link_budget(scenario.network, deployment, devices.each(lambda device: device.tx_power_dbm), streams)
     return Ground(
         scenario=scenario,
         streams=streams,
         deployment=deployment,
-        radio=link_budget(scenario.network, deployment, devices.each(lambda device: device.tx_power_dbm)),
+        radio=radio,
         backhaul=Backhaul(graph, sites, wires.energy_j_per_bit),
         devices=devices,
         site_power=_site_power(scenario),
@@ -168,14 +171,15 @@ def enliven(ground: Ground) -> World:
     site_meter = Meter(env, ground.sites, SITE_COMPONENTS, budget.energy)
     static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
-    transmit_w = ground.devices.each(transmitting_w).tolist()
-    entities, radio = ground.deployment.entity.tolist(), ground.radio.copy()
+    entities = ground.deployment.entity.tolist()
+    radio = ground.radio.copy()
+    uplinks = _uplinks(env, ground, radio, terminal_meter, on_air)
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
-        uplinks=[_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air],
+        uplinks=uplinks,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -208,12 +212,25 @@ def _site_power(scenario: Scenario) -> SitePower:
     return power
 
 
-def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float], on_air: OnAir) -> Uplink:
-    """Return the uplink of a site; the powers of all transmitters follow it, and the activity of the site."""
+def _uplinks(env: Environment, ground: Ground, radio: Radio, meter: Meter, on_air: list[OnAir]) -> list[Uplink]:
+    """Return the uplinks of all sites; the powers of all transmitters follow them."""
+    up, transmit_w = radio.network.uplink, ground.devices.each(transmitting_w).tolist()
 
-    def duty(terminals: Iterable[int], share: float) -> None:
-        meter.set_shares("transmit", terminals, transmit_w, share)
+    def full_power(terminals: Iterable[int], share: float) -> None:
+        meter.set_shares("transmit", terminals, transmit_w, share * up.duty)
 
+    uplinks = []
+    for site in on_air:
+        if up.power_control is None:
+            uplinks.append(_uplink(env, radio, full_power, site))
+            continue
+        transmitters = Transmitters(radio, ground.devices, transmit_w, meter, lambda: None)
+        uplinks.append(_uplink(env, radio, transmitters.set_shares, site))
+    return uplinks
+
+
+def _uplink(env: Environment, radio: Radio, duty: Duty, on_air: OnAir) -> Uplink:
+    """Return the uplink of a site, which tells ``duty`` who transmits, and the activity of the site."""
     band = radio.network.uplink
     if band.share == "tdma":
         return TimeShared(env, radio.whole_band_bps, duty, on_air.change)

@@ -90,8 +90,14 @@ class Propagation(Section):
     penetration: Literal["low", "high", "mixed", "legacy"] = "mixed"
     """Buildings that indoor terminals are in (TR 38.901 clause 7.4.3): low- or high-loss walls, half of the terminals
     behind either, or 20 dB at any carrier below 6 GHz. RMa knows only low."""
-    fading: Literal["none", "rayleigh", "rician"] = "rician"
-    """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links only."""
+    fading: Literal["none", "rayleigh", "rician", "nakagami"] = "rician"
+    """Small-scale fading averaged into an ergodic spectral efficiency; rician: on line-of-sight links, rayleigh on the
+    others; nakagami: on all links."""
+    rician_k: Literal["mean", "drawn"] = "mean"
+    """rician: every line-of-sight link has the mean factor K of the environment, or one of its own, normal in dB with
+    the environment's mean and deviation (rounded to whole dB from -10 to 30)."""
+    nakagami_m: Annotated[float, Field(ge=0.5)] = 1.0
+    """nakagami: shape; 1 is Rayleigh fading, more is steadier."""
     antenna: Literal["omni", "sector"] = "omni"
     """Of base stations. omni: the same gain in all directions; sector: 65 degrees wide, 30 dB front to back (TR 38.901
     Table 7.3-1)."""
@@ -102,11 +108,34 @@ class Propagation(Section):
     terminal_antenna_gain_dbi: float = 0.0
 
 
+class TruncatedShannon(Section):
+    """Attenuated and truncated capacity, min(alpha log2(1 + SINR), most); the form of TR 36.942."""
+
+    uplink_attenuation: Annotated[float, Field(gt=0, le=1)] = 0.4
+    downlink_attenuation: Annotated[float, Field(gt=0, le=1)] = 0.6
+    uplink_max_bit_s_hz: Positive = 2.0
+    downlink_max_bit_s_hz: Positive = 4.4
+    min_sinr_db: float = -10.0
+    """Below it nothing is received."""
+
+
+class Block(Section):
+    """Short blocks: the normal approximation of Polyanskiy, Poor and Verdu (2010)."""
+
+    channel_uses: Annotated[float, Field(ge=1)] = 1000.0
+    """Complex symbols of a block. Above some 2000 the loss against capacity is small."""
+    error_probability: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    """Share of the blocks lost on the way; the rate does not count sending them again."""
+
+
 class LinkAdaptation(Section):
     """From SINR to bits per second and hertz."""
 
-    model: Literal["mcs", "shannon"] = "mcs"
-    """mcs: goodput envelope of a TS 38.214 table with HARQ; shannon: capacity with a gap."""
+    model: Literal["mcs", "shannon", "truncated_shannon", "finite_blocklength"] = "mcs"
+    """mcs: goodput envelope of a TS 38.214 table with HARQ; shannon: capacity with a gap; truncated_shannon: a share
+    of the capacity; finite_blocklength: the best code for short blocks, each within one state of the fading."""
+    truncated_shannon: TruncatedShannon = TruncatedShannon()
+    block: Block = Block()
     mcs_table: Literal[1, 2] = 2
     """38.214 table 5.1.3.1-1 (up to 64QAM) or 5.1.3.1-2 (up to 256QAM)."""
     implementation_margin_db: NonNegative = 0.0
@@ -119,7 +148,25 @@ class LinkAdaptation(Section):
     outage_bit_s_hz: Positive = 0.02
     """A link whose mean spectral efficiency is below this is out of coverage; its terminal is never scheduled."""
     overhead: Annotated[float, Field(ge=0, lt=1)] = 0.14
-    """Share of the resource elements taken by control and reference signals."""
+    """Share of the resource elements taken by control and reference signals, both ways. Usual peak-rate values below
+    6 GHz are 0.14 down and 0.08 up, in millimetre waves 0.18 and 0.10; headers above the physical layer add 0.03 to
+    0.05."""
+
+
+class PowerControl(Section):
+    """Open-loop uplink power control: a terminal compensates a share of its path loss (TS 38.213, 7.1.1).
+
+    Radiated are P0 + 10 log10(resource blocks) + alpha PL dBm, not below -40 dBm and not above the device class's
+    ``tx_power_dbm``. PL is the loss between the antenna ports, shadowing and antenna gains included. The resource
+    blocks are those the terminal holds: with ofdma those of its slice, so it radiates less in a narrower one and
+    keeps its SINR until its power is limited.
+    """
+
+    p0_dbm_per_rb: float = -90.0
+    """Power wanted at the base station in a resource block of 180 kHz, with alpha = 1. Usual pairs with alpha:
+    (1, -90 to -100), (0.8, -80 to -90), (0.6, -57 to -60)."""
+    alpha: Share = 0.8
+    """Share of the path loss that is compensated; 0: all terminals radiate the same, 1: all are received alike."""
 
 
 class Uplink(Section):
@@ -136,6 +183,11 @@ class Uplink(Section):
     """Rise over thermal noise caused by other cells."""
     access_delay_s: NonNegative = 0.01
     """Scheduling request and grant before every upload."""
+    power_control: PowerControl | None = None
+    """Absent: always full power."""
+    duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the time that the band is an uplink: 1 with a band of its own (FDD), 0.2 to 0.25 of a band in turns
+    (TDD) with four downlink slots to each uplink slot. Terminals radiate, and draw power for it, in their share."""
 
 
 class Downlink(Section):
@@ -148,6 +200,8 @@ class Downlink(Section):
     neighbour_activity: Share = 0.3
     """Share of the time that each other base station interferes."""
     access_delay_s: NonNegative = 0.004
+    duty: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Share of the time that the band is a downlink, as ``uplink.duty``; sites radiate and terminals listen in it."""
 
 
 class Backhaul(Section):

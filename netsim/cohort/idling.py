@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "2b8515a8e05eb7d430b4a2cdbafffb3c0dfc2d4323ee0d1dc3a9d469c26ec726"
+SOURCES_SHA256 = "96e1545c176adaeb0a14c5ad375957ec8b52a99ccce86d9a753f5722796032b6"
 
 
 @njit(**CACHED)

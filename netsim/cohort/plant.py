@@ -105,6 +105,7 @@ def make_plant(ground: Ground) -> Plant:
         ValueError: terminals are not sorted by site.
     """
     serving, radio, devices = ground.deployment.serving, ground.radio, ground.devices
+    up, down = ground.scenario.network.uplink, ground.scenario.network.downlink
     if np.any(np.diff(serving) < 0):
         raise ValueError("the cohort engine needs terminals sorted by site")
     classes, sites = devices.classes, range(ground.sites)
@@ -120,13 +121,13 @@ def make_plant(ground: Ground) -> Plant:
         covered=radio.reachable,
         fading=radio.fading.astype(np.int16),
         uplink_snr=radio.uplink_snr,
-        uplink_bps=ground.scenario.network.uplink.bandwidth_hz * radio.uplink_efficiency,
+        uplink_bps=up.bandwidth_hz * radio.uplink_efficiency * up.duty,
         downlink_efficiency=radio.downlink_efficiency,
         cycles_per_sample=per_class(lambda device: device.cycles_per_sample),
         cpu_hz=per_class(lambda device: device.cpu_hz),
         compute_w=per_class(lambda device: processor_w(device.switched_capacitance, device.cpu_hz)),
-        transmit_w=per_class(transmitting_w),
-        receive_w=per_class(lambda device: device.rx_power_w),
+        transmit_w=per_class(transmitting_w) * up.duty,
+        receive_w=per_class(lambda device: device.rx_power_w) * down.duty,
         idle_w=per_class(lambda device: device.idle_power_w),
         battery_j=per_class(lambda device: np.inf if device.battery_j is None else device.battery_j),
         sending_bps=np.array([ground.backhaul.rate_bps(site) for site in sites]),
@@ -146,8 +147,8 @@ def make_rules(ground: Ground) -> Rules:
     return Rules(
         time_shared=up.share == "tdma",
         slices=int(up.bandwidth_hz / up.min_slice_hz) or 1,
-        uplink_hz=up.bandwidth_hz,
-        downlink_hz=down.bandwidth_hz,
+        uplink_hz=up.bandwidth_hz * up.duty,
+        downlink_hz=down.bandwidth_hz * down.duty,
         net=1.0 - scenario.network.link.overhead,
         uplink_access_s=up.access_delay_s,
         downlink_access_s=down.access_delay_s,

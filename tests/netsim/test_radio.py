@@ -5,12 +5,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from channel_models.fading import rayleigh_ergodic_se
+from channel_models.fading import ErgodicSpectralEfficiency, Rician, rayleigh_ergodic_se
 from channel_models.link_adaptation import ShannonGap
 from channel_models.rates import ofdma_rate
 from netsim.cell import BandShared, TimeShared
+from netsim.cohort.engine import simulate_cohorts
+from netsim.link_tables import LOWEST_K_DB, fading_rows, uplink_tables
 from netsim.radio import Radio, link_budget
 from netsim.world import World
+from scenarios.streams import Streams
+from tests.netsim.agreement import assert_agree
 from tests.netsim.counting import Counting
 from tests.netsim.worlds import device, run, scenario, world
 
@@ -111,7 +115,8 @@ def test_a_broadcast_lasts_as_long_as_its_worst_listener_needs() -> None:
 def limited(where: World, outage_bit_s_hz: float) -> Radio:
     link = where.scenario.network.link.model_copy(update={"outage_bit_s_hz": outage_bit_s_hz})
     network = where.scenario.network.model_copy(update={"link": link})
-    return link_budget(network, where.deployment, np.array([kind.tx_power_dbm for kind in where.devices]))
+    powers_dbm = np.array([kind.tx_power_dbm for kind in where.devices])
+    return link_budget(network, where.deployment, powers_dbm, where.streams)
 
 
 def test_coverage_is_decided_by_the_worse_direction_and_the_threshold() -> None:
@@ -147,3 +152,164 @@ def test_the_scenario_says_how_the_uplink_is_shared_and_how_narrow_a_slice_may_b
     assert in_frequency.terminal_meter.component_j("transmit") == pytest.approx(
         sum(10.0 ** (kind.tx_power_dbm / 10.0 - 3.0) / 0.35 + 0.15 for kind in list(in_frequency.devices)[:PER_SITE])
     )
+
+
+def test_nakagami_fading_is_rayleigh_with_shape_one_and_steadier_above_on_every_link() -> None:
+    def efficiency(**propagation: Any) -> np.ndarray:
+        return made(link={"max_bit_s_hz": 40.0}, propagation=propagation).radio.uplink_efficiency
+
+    rayleigh, steady = efficiency(fading="rayleigh"), efficiency(fading="none")
+    np.testing.assert_allclose(efficiency(fading="nakagami", nakagami_m=1.0), rayleigh, rtol=1e-9)
+    assert np.all(efficiency(fading="nakagami", nakagami_m=4.0) > rayleigh)
+    np.testing.assert_allclose(efficiency(fading="nakagami", nakagami_m=1e4), steady, rtol=1e-3)
+
+
+def test_drawn_rician_factors_follow_the_law_of_the_environment_and_belong_to_the_link() -> None:
+    network = scenario(network={"propagation": {"fading": "rician", "rician_k": "drawn"}}).network
+    entity, sight = np.arange(4000), np.ones(4000, np.bool_)
+    rows = fading_rows(network, Streams(3), entity, np.zeros(4000, np.int64), sight)
+    k_db = rows - 1 + LOWEST_K_DB
+    assert k_db.mean() == pytest.approx(9.0, abs=4 * 3.5 / np.sqrt(4000))
+    assert k_db.std() == pytest.approx(np.hypot(3.5, 12**-0.5), rel=0.05)
+    sight[::2] = False
+    again = fading_rows(network, Streams(3), entity[5:], np.zeros(3995, np.int64), sight[5:])
+    np.testing.assert_array_equal(again, np.where(sight, rows, 0)[5:])
+    assert np.any(fading_rows(network, Streams(3), entity, np.ones(4000, np.int64), ~sight)[::2] != rows[::2])
+
+
+def test_rounding_a_drawn_rician_factor_changes_little() -> None:
+    network = scenario(network={"propagation": {"fading": "rician", "rician_k": "drawn"}}).network
+    worst = 0.0
+    for row in (12, 18, 24):  # 1, 7 and 13 dB
+        here, law = uplink_tables(network)[row], ShannonGap()
+        beside = ErgodicSpectralEfficiency(law, Rician(10.0 ** ((row - 1 + LOWEST_K_DB + 0.5) / 10.0)))
+        snr = 10.0 ** (np.linspace(0.0, 30.0, 61) / 10.0)
+        worst = max(worst, float(np.max(np.abs(here(snr) - beside(snr)))))
+    assert 0.0 < worst < 0.04  # bit/s/Hz
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"propagation": {"fading": "rician", "rician_k": "drawn"}},
+        {"propagation": {"fading": "nakagami", "nakagami_m": 2.5}},
+        {"link": {"model": "truncated_shannon"}},
+        {"link": {"model": "finite_blocklength", "block": {"channel_uses": 200}}},
+        {"uplink": {"duty": 0.25}, "downlink": {"duty": 0.6}},
+        {"uplink": {"duty": 0.25, "share": "tdma"}, "downlink": {"duty": 0.6}},
+    ],
+)
+def test_both_engines_have_the_same_links(network: dict[str, Any]) -> None:
+    where = world(scenario(network=network, budget={"time_s": 3.0}), 3, 6)
+    counting = [Counting(spread=0.381966, bits_up=1e5, bs_iterations=3) for _ in range(2)]
+    result = run(where, counting[0])
+    assert result.totals["bytes"] > 0.0
+    assert_agree(result, simulate_cohorts(where, counting[1], ["task 0", "task 1", "task 2"]))
+
+
+def test_a_truncated_shannon_link_differs_up_and_down() -> None:
+    radio = made(link={"model": "truncated_shannon", "overhead": 0.0}).radio
+    up, down = np.log2(1.0 + radio.uplink_snr), np.log2(1.0 + radio.downlink_sinr)
+    assert np.any(up > 5.0) and np.any(up < 5.0)
+    np.testing.assert_allclose(radio.uplink_efficiency, np.minimum(0.4 * up, 2.0), rtol=1e-3)
+    np.testing.assert_allclose(radio.downlink_efficiency, np.minimum(0.6 * down, 4.4), rtol=1e-3)
+
+
+def test_short_blocks_carry_less_than_long_ones_and_those_less_than_the_capacity() -> None:
+    def efficiency(channel_uses: float) -> np.ndarray:
+        link = {"model": "finite_blocklength", "block": {"channel_uses": channel_uses}, "overhead": 0.0}
+        return made(link=link).radio.uplink_efficiency
+
+    radio = made().radio
+    short, long, capacity = efficiency(100), efficiency(1e6), np.log2(1.0 + radio.uplink_snr)
+    assert np.all(short < long) and np.all(long < capacity)
+    np.testing.assert_allclose(long, capacity, atol=0.01)
+    n = 100.0  # log2(1 + g) - sqrt(V / n) Q^-1(1e-3) log2(e) + log2(n) / (2 n)
+    spread = np.sqrt((1.0 - (1.0 + radio.uplink_snr) ** -2.0) / n) * 3.0902323 / np.log(2.0)
+    np.testing.assert_allclose(short, capacity - spread + np.log2(n) / (2.0 * n), rtol=2e-3)
+
+
+def test_a_band_in_turns_carries_its_share_and_radios_draw_power_in_their_turns_only() -> None:
+    fdd, tdd = (made(uplink={"duty": up}, downlink={"duty": down}) for up, down in ((1.0, 1.0), (0.25, 0.75)))
+    everybody = list(range(SITES * PER_SITE))
+    for n in (1, 3):
+        assert tdd.radio.band_shared_bps(2, n) == pytest.approx(0.25 * fdd.radio.band_shared_bps(2, n), rel=1e-12)
+    assert tdd.radio.whole_band_bps(2) == pytest.approx(0.25 * fdd.radio.whole_band_bps(2), rel=1e-12)
+    assert tdd.radio.broadcast_bps(everybody) == pytest.approx(0.75 * fdd.radio.broadcast_bps(everybody), rel=1e-12)
+    np.testing.assert_array_equal(tdd.radio.reachable, fdd.radio.reachable)
+
+
+def test_radios_draw_power_in_their_turns_only() -> None:
+    duties = ({}, {"uplink": {"duty": 0.25}, "downlink": {"duty": 0.75}})
+    one, other = (run(world(scenario(network=duty), 2, 1), Counting(bits_up=2e5, cloud_rounds=1)) for duty in duties)
+    for a, b in zip(one.terminals, other.terminals, strict=True):  # longer at less power: the energy is the same
+        for component in ("transmit", "receive"):
+            assert b[f"energy_{component}_j"] == pytest.approx(a[f"energy_{component}_j"], rel=1e-9)
+    for a, b in zip(one.base_stations, other.base_stations, strict=True):
+        assert b["energy_transmit_j"] == pytest.approx(a["energy_transmit_j"], rel=1e-9)
+        assert b["downlink_airtime_s"] == pytest.approx(a["downlink_airtime_s"] / 0.75, rel=1e-9)
+        assert b["uplink_airtime_s"] == pytest.approx(a["uplink_airtime_s"] / 0.25, rel=1e-9)
+
+
+def controlled(sites: int = SITES, per_site: int = PER_SITE, p0_dbm: float = -95.0, **uplink: Any) -> World:
+    power_control = {"p0_dbm_per_rb": p0_dbm, "alpha": 0.9}
+    network = {"link": {"max_bit_s_hz": 40.0}, "uplink": {"power_control": power_control, **uplink}}
+    return world(scenario(network=network), sites, per_site)
+
+
+def test_power_control_compensates_its_share_of_the_loss_within_what_the_device_can_radiate() -> None:
+    where = controlled(p0_dbm=-80.0)
+    there = where.deployment
+    loss_db = there.path_loss_db + there.shadowing_db - 8.0
+    for n in (1, 5):
+        wanted_dbm = -80.0 + 10.0 * np.log10(0.9e6 / n / 180e3) + 0.9 * loss_db
+        radiated_dbm = 10.0 * np.log10(where.radio.power_w(slice(None), n)) + 30.0
+        np.testing.assert_allclose(radiated_dbm, np.clip(wanted_dbm, -40.0, 23.0), rtol=1e-12)
+        single_w = [where.radio.slice_power_w(terminal, n) for terminal in range(where.terminals)]
+        np.testing.assert_array_equal(single_w, where.radio.power_w(slice(None), n))
+    np.testing.assert_array_equal(where.radio.tx_power_w, where.radio.power_w(slice(None), 1))
+
+
+def test_a_terminal_that_is_not_power_limited_keeps_its_sinr_in_a_narrower_slice() -> None:
+    radio = controlled(p0_dbm=-80.0).radio
+    limited = radio.wanted_power_w >= radio.max_power_w
+    assert limited.any() and not limited.all()
+    for terminal, full in enumerate(limited.tolist()):
+        whole, fifth = radio.band_shared_bps(terminal, 1), radio.band_shared_bps(terminal, 5)
+        if full:
+            assert fifth > 1.01 * whole / 5.0
+        else:
+            assert fifth == pytest.approx(whole / 5.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("share", ["ofdma", "tdma"])
+def test_transmitters_draw_what_they_radiate(share: str) -> None:
+    where = controlled(1, 4, share=share)
+    cell = where.uplinks[0]
+    transfers = [cell.start(terminal, 1e9) for terminal in range(3)]
+    where.env.run(until=2.0)
+    cell.cancel(transfers[1])
+    where.env.run(until=3.0)
+    for terminal, spells in {0: [(2.0, 3), (1.0, 2)], 1: [(2.0, 3)], 2: [(2.0, 3), (1.0, 2)], 3: []}.items():
+        expected_j = sum(
+            spell_s
+            * (where.radio.slice_power_w(terminal, n if share == "ofdma" else 1) / 0.35 + 0.15)
+            / (1 if share == "ofdma" else n)
+            for spell_s, n in spells
+        )
+        assert where.terminal_meter.energy_j(terminal, "transmit") == pytest.approx(expected_j, rel=1e-12)
+
+
+def test_the_power_follows_a_link_that_changes_during_an_upload() -> None:
+    where = controlled(1, 1)
+    where.uplinks[0].start(0, 1e9)
+    where.env.run(until=1.0)
+    before_w = where.radio.tx_power_w[0]
+    where.radio.serving_gain[0] *= 10.0
+    where.radio.refresh(np.array([0]))
+    where.uplinks[0].retune([0])
+    where.env.run(until=3.0)
+    after_w = where.radio.tx_power_w[0]
+    assert after_w == pytest.approx(before_w / 10.0**0.9, rel=1e-12)
+    expected_j = before_w / 0.35 + 2.0 * after_w / 0.35 + 3.0 * 0.15
+    assert where.terminal_meter.energy_j(0, "transmit") == pytest.approx(expected_j, rel=1e-12)
