@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from simpy import Event
 
 from netsim.collection import Gathering, share_of
@@ -127,7 +128,7 @@ class BaseStation:
         yield self.env.timeout(world.scenario.network.downlink.access_delay_s)
         if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        airtime_s = bits / world.radio.broadcast_bps([terminal.index for terminal in audience])
+        airtime_s = bits / (yield from self._broadcast_bps(np.array([terminal.index for terminal in audience])))
         world.on_air[self.index].change(+1)
         world.site_meter.set_power(self.index, "transmit", self.world.radiating_w)
         receivers = [terminal.index for terminal in audience if terminal.alive]
@@ -135,7 +136,17 @@ class BaseStation:
         yield self.env.timeout(airtime_s)
         world.site_meter.set_power(self.index, "transmit", 0.0)
         world.on_air[self.index].change(-1)
+        if world.interference is not None:
+            world.interference.end_broadcast(self.index)
         world.terminal_meter.set_shares("receive", receivers, self._receive_w, 0.0)
         for terminal in audience:
             terminal.bytes_down += bits / 8.0
         world.traffic.downlink += bits / 8.0
+
+    def _broadcast_bps(self, audience: NDArray[np.int64]) -> Generator[Event, Any, float]:
+        """Return the rate that all of the audience can receive; it stays what it is at the start of the broadcast."""
+        radio, interference = self.world.radio, self.world.interference
+        if interference is None:
+            return radio.broadcast_bps(audience)
+        yield interference.begin_broadcast(self.index)
+        return radio.broadcast_bps(audience, interference.interfering_gain(audience))

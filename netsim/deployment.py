@@ -27,7 +27,7 @@ _RING = 6  # neighbours that touch a cell; one of them is the rival in nearly ev
 
 @dataclass(frozen=True)
 class Deployment:
-    """Positions and large-scale channels of one network; 74 bytes a terminal.
+    """Positions and large-scale channels of one network; 75 bytes a terminal.
 
     Attributes:
         entity: (terminals,) index of each terminal in the random streams: its place among its site's terminals
@@ -42,6 +42,8 @@ class Deployment:
         shadowing_db: (terminals,) of the serving link, dB, as a loss.
         serving_gain: (terminals,) linear power gain from the serving site, antennas and shadowing included.
         neighbour_gain: (terminals,) sum of the same over the modelled neighbours of the serving site.
+        attempt: (terminals,) which try at placing each terminal was kept: with it :class:`netsim.air.Air` gives the
+            same channels again.
     """
 
     entity: IntArray
@@ -55,6 +57,7 @@ class Deployment:
     shadowing_db: FloatArray
     serving_gain: FloatArray
     neighbour_gain: FloatArray
+    attempt: NDArray[np.uint8]
 
     @property
     def dominant_path(self) -> NDArray[np.bool_]:
@@ -120,6 +123,7 @@ def _unplaced(entity: IntArray, air: Air, serving: IntArray) -> Deployment:
         shadowing_db=np.empty(n),
         serving_gain=np.empty(n),
         neighbour_gain=np.empty(n),
+        attempt=np.empty(n, np.uint8),
     )
 
 
@@ -154,6 +158,7 @@ class _Drop:
         deployment.path_loss_db[there] = own.path_loss_db[kept, 0]
         deployment.shadowing_db[there] = own.shadowing_db[kept, 0]
         deployment.serving_gain[there] = own.gain[kept, 0]
+        deployment.attempt[there] = attempt
         deployment.neighbour_gain[there] = near[kept].sum(axis=1) + far[best].sum(axis=1)
         return np.delete(rows, kept)
 

@@ -17,6 +17,7 @@ MANY = 100_000
 
 ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "network.uplink.power_control": lambda scenario: scenario.network.uplink.power_control is not None,
+    "network.interference.model": lambda scenario: scenario.network.interference.model == "coupled",
 }
 """Fields, and whether a scenario uses them in a way that cohorts do not know."""
 

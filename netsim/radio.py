@@ -119,7 +119,7 @@ class Radio:
         least = self.network.link.outage_bit_s_hz
         return (self.uplink_efficiency >= least) & (self.downlink_efficiency >= least)
 
-    def power_w(self, terminals: IntArray | slice, n: int) -> FloatArray:
+    def power_w(self, terminals: IntArray | slice, n: int | IntArray) -> FloatArray:
         """Power that terminals radiate in one of ``n`` slices of the uplink band each, watts."""
         wanted_w = np.maximum(self.wanted_power_w[terminals] / n, LEAST_POWER_W)
         return np.minimum(self.max_power_w[terminals], wanted_w)

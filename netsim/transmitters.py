@@ -11,7 +11,6 @@ from netsim.compute import Fleet
 from netsim.energy import Meter, transmitter_w
 from netsim.radio import Radio
 
-FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
@@ -51,14 +50,13 @@ class Transmitters:
             self._draw(list(self._share) if self._sliced else told)
         self._changed()
 
-    def radiated_w(self) -> tuple[IntArray, FloatArray]:
-        """Return the terminals on the air, ascending, and the mean power of each while the band is an uplink."""
-        there = sorted(self._share)
-        terminals, share = np.array(there, np.int64), np.array([self._share[terminal] for terminal in there])
-        return terminals, share * self._radio.power_w(terminals, self._slices())
+    def on_air(self) -> list[tuple[int, float, int]]:
+        """Return the terminals on the air, ascending: each with its share of the time and the slices of the band."""
+        slices = self._slices()
+        return [(terminal, share, slices) for terminal, share in sorted(self._share.items())]
 
     def _slices(self) -> int:
-        return max(1, len(self._share)) if self._sliced else 1
+        return len(self._share) if self._sliced and self._share else 1
 
     def _follow(self, terminals: IntArray | slice) -> None:
         """Links have changed, and with them perhaps the power that is asked for."""

@@ -6,12 +6,13 @@ Built from a scenario and a seed; knows no learning method. Nodes are handed the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from simpy import Environment
 
+from channel_models.load_coupling import StrongestCells
 from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
@@ -28,6 +29,9 @@ from netsim.energy import (
     SitePower,
     transmitter_w,
 )
+from netsim.interference import CoupledInterference
+from netsim.load import with_load
+from netsim.neighbours import strongest_cells
 from netsim.radio import Radio, link_budget
 from netsim.transmitters import Transmitters
 from scenarios.equipment import DeviceClass
@@ -72,6 +76,7 @@ class Ground:
         backhaul: wires.
         devices: the terminals' hardware.
         site_power: power model of the base stations.
+        near: links of every terminal to its own and to other sites, if cells are coupled.
     """
 
     scenario: Scenario
@@ -81,6 +86,7 @@ class Ground:
     backhaul: Backhaul
     devices: Fleet
     site_power: SitePower
+    near: StrongestCells | None
 
     @property
     def terminals(self) -> int:
@@ -114,6 +120,7 @@ class World(Ground):
         budget: limits and spending.
         presences: on/off trajectory of each terminal.
         uplinks: the shared uplink of each cell.
+        interference: what cells do to each other just now, if they are coupled.
         on_air: activity of each site, for its no-load power.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
@@ -123,6 +130,7 @@ class World(Ground):
     budget: Budget
     presences: list[Presence]
     uplinks: list[Uplink]
+    interference: CoupledInterference | None
     terminal_meter: Meter
     site_meter: Meter
     backhaul_meter: Meter
@@ -148,9 +156,12 @@ def build_ground(scenario: Scenario, serving: NDArray[np.int64], sites: int, str
     """
     deployment = deploy(scenario.network, np.asarray(serving, np.int64), sites, streams)
     devices = assign_classes(scenario.terminals, deployment.entity, streams)
-    wires = scenario.network.backhaul
+    wires, mutual = scenario.network.backhaul, scenario.network.interference
     graph = backbone(deployment, wires.latency_s, wires.rate_bps)
     radio = link_budget(scenario.network, deployment, devices.each(lambda device: device.tx_power_dbm), streams)
+    near = None if mutual.model == "fixed" else strongest_cells(scenario.network, deployment, streams)
+    if near is not None and mutual.model == "load":
+        radio, near = with_load(radio, near), None
     return Ground(
         scenario=scenario,
         streams=streams,
@@ -159,6 +170,7 @@ def build_ground(scenario: Scenario, serving: NDArray[np.int64], sites: int, str
         backhaul=Backhaul(graph, sites, wires.energy_j_per_bit),
         devices=devices,
         site_power=_site_power(scenario),
+        near=near,
     )
 
 
@@ -172,14 +184,15 @@ def enliven(ground: Ground) -> World:
     static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
     entities = ground.deployment.entity.tolist()
-    radio = ground.radio.copy()
-    uplinks = _uplinks(env, ground, radio, terminal_meter, on_air)
+    radio, interference = _links_in_motion(env, ground)
+    uplinks = _uplinks(env, ground, radio, terminal_meter, on_air, interference)
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
         uplinks=uplinks,
+        interference=interference,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -212,20 +225,39 @@ def _site_power(scenario: Scenario) -> SitePower:
     return power
 
 
-def _uplinks(env: Environment, ground: Ground, radio: Radio, meter: Meter, on_air: list[OnAir]) -> list[Uplink]:
-    """Return the uplinks of all sites; the powers of all transmitters follow them."""
+def _links_in_motion(env: Environment, ground: Ground) -> tuple[Radio, CoupledInterference | None]:
+    """Return links that may change during a run, and what changes them if cells are coupled."""
+    if ground.near is None:
+        return ground.radio.copy(), None
+    network = ground.scenario.network
+    radio = ground.radio.copy(least_bit_s_hz=network.link.outage_bit_s_hz / (1.0 - network.link.overhead))
+    near = replace(ground.near, cell=ground.near.cell.copy(), gain=ground.near.gain.copy())
+    return radio, CoupledInterference(env, radio, near, network.interference)
+
+
+def _uplinks(
+    env: Environment,
+    ground: Ground,
+    radio: Radio,
+    meter: Meter,
+    on_air: list[OnAir],
+    interference: CoupledInterference | None,
+) -> list[Uplink]:
+    """Return the uplinks of all sites; the powers of all transmitters follow them, and what cells do to each other."""
     up, transmit_w = radio.network.uplink, ground.devices.each(transmitting_w).tolist()
 
     def full_power(terminals: Iterable[int], share: float) -> None:
         meter.set_shares("transmit", terminals, transmit_w, share * up.duty)
 
-    uplinks = []
+    uplinks, changed = [], interference.changed if interference is not None else lambda: None
     for site in on_air:
-        if up.power_control is None:
+        if interference is None and up.power_control is None:
             uplinks.append(_uplink(env, radio, full_power, site))
             continue
-        transmitters = Transmitters(radio, ground.devices, transmit_w, meter, lambda: None)
+        transmitters = Transmitters(radio, ground.devices, transmit_w, meter, changed)
         uplinks.append(_uplink(env, radio, transmitters.set_shares, site))
+        if interference is not None:
+            interference.add_cell(uplinks[-1], transmitters)
     return uplinks
 
 

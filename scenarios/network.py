@@ -204,6 +204,24 @@ class Downlink(Section):
     """Share of the time that the band is a downlink, as ``uplink.duty``; sites radiate and terminals listen in it."""
 
 
+class Interference(Section):
+    """What cells do to each other on the air."""
+
+    model: Literal["fixed", "load", "coupled"] = "fixed"
+    """fixed: ``uplink.interference_margin_db`` and ``downlink.neighbour_activity`` everywhere and always; load: as much
+    as follows from a load that every terminal offers, worked out once; coupled: whoever is on the air just then
+    interferes. In coupled, margin and activity only decide who is in coverage; a terminal in coverage is never cut off,
+    but carries on at outage_bit_s_hz in its slice when interference would silence it."""
+    strongest_links: Annotated[int, Field(ge=1)] = 8
+    """load, coupled: links to other sites that count, for every terminal."""
+    refresh_s: Positive = 0.01
+    """coupled: uplinks take notice of changes at multiples of this."""
+    threshold: NonNegative = 0.05
+    """coupled: smallest relative change of noise and interference at a site that its terminals react to."""
+    offered_load_bps: Positive = 10e3
+    """load: what every terminal asks for in each direction, on average over time."""
+
+
 class Backhaul(Section):
     """The wired links between base stations and the cloud."""
 
@@ -221,4 +239,5 @@ class Network(Section):
     link: LinkAdaptation = LinkAdaptation()
     uplink: Uplink = Uplink()
     downlink: Downlink = Downlink()
+    interference: Interference = Interference()
     backhaul: Backhaul = Backhaul()

@@ -197,6 +197,7 @@ def test_rounding_a_drawn_rician_factor_changes_little() -> None:
         {"link": {"model": "finite_blocklength", "block": {"channel_uses": 200}}},
         {"uplink": {"duty": 0.25}, "downlink": {"duty": 0.6}},
         {"uplink": {"duty": 0.25, "share": "tdma"}, "downlink": {"duty": 0.6}},
+        {"interference": {"model": "load", "offered_load_bps": 5e4}},
     ],
 )
 def test_both_engines_have_the_same_links(network: dict[str, Any]) -> None:
