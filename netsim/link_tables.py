@@ -16,8 +16,8 @@ from channel_models.fading import ErgodicSpectralEfficiency, FadingLaw, Nakagami
 from channel_models.finite_blocklength import FiniteBlocklength
 from channel_models.link_adaptation import LinkAdaptation as LinkLaw
 from channel_models.link_adaptation import McsEnvelope, ShannonGap, TruncatedShannon
-from channel_models.path_loss import ENVIRONMENTS
 from channel_models.units import db_to_linear
+from netsim.terrain import laws_of
 from scenarios.network import LinkAdaptation, Network
 from scenarios.streams import Streams
 
@@ -63,7 +63,7 @@ def fading_law(network: Network, row: int) -> FadingLaw:
         return Nakagami(propagation.nakagami_m)
     if propagation.fading == "rayleigh" or row == 0:
         return Rayleigh()
-    mean_db = ENVIRONMENTS[network.layout.environment].rician_k_db_mean
+    mean_db = laws_of(network).rician_k_db_mean
     if mean_db is None:  # lines of sight without a Rician factor are those of free space: nothing scatters
         return NoFading()
     return Rician(db_to_linear(float(LOWEST_K_DB + row - 1) if propagation.rician_k == "drawn" else mean_db))
@@ -84,7 +84,7 @@ def fading_rows(
         site: the sites at the other ends.
         los: whether there is line of sight.
     """
-    environment = ENVIRONMENTS[network.layout.environment]
+    environment = laws_of(network)
     mean_db, sigma_db = environment.rician_k_db_mean, environment.rician_k_db_sigma
     drawn = network.propagation.fading == "rician" and network.propagation.rician_k == "drawn"
     if not drawn or mean_db is None or sigma_db is None:

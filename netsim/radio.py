@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from channel_models.sinr import downlink_sinr
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
+from netsim.beams import Beams, flat_snr, make_beams
 from netsim.deployment import Deployment
 from netsim.link_tables import LinkTables, downlink_tables, fading_rows, uplink_tables
 from netsim.power import LEAST_POWER_W, wanted_power_w
@@ -45,6 +46,8 @@ class Radio:
         downlink_efficiency: (terminals,) net bit/s/Hz.
         neighbour_activity: share of the time that the other sites interfere with the downlink.
         least_bit_s_hz: efficiency, before overhead, below which no link falls.
+        beams: of the serving links, if they are narrow; ``serving_gain`` has their gain in the middle of the band, SNRs
+            are those of flat bands that carry as much.
         on_power: called with the terminals whose transmit power may have changed, under power control.
     """
 
@@ -64,6 +67,7 @@ class Radio:
     least_bit_s_hz: float
     _tables: LinkTables
     _downlink_tables: LinkTables
+    beams: Beams | None = None
     on_power: list[Callable[[IntArray | slice], None]] = field(default_factory=list)
 
     def copy(self, **changes: Any) -> Radio:
@@ -88,6 +92,8 @@ class Radio:
     def refresh_uplink(self, terminals: IntArray | slice) -> None:
         """Work out anew what ``terminals`` send, their gains and powers being what they were."""
         snr = self.tx_power_w[terminals] * self.serving_gain[terminals] / self.uplink_noise_w[terminals]
+        if self.beams is not None:
+            snr = flat_snr(self._tables, self.fading[terminals], self.beams.uplink[terminals], snr)
         self.uplink_snr[terminals] = snr
         self.uplink_efficiency[terminals] = self._efficiency(self._tables, terminals, snr)
 
@@ -95,7 +101,10 @@ class Radio:
         down = self.network.downlink
         noise_w = dbm_to_watt(thermal_noise_dbm(down.bandwidth_hz, down.noise_figure_db))
         power_w = dbm_to_watt(down.tx_power_dbm)
-        return downlink_sinr(power_w, self.serving_gain[terminals], interfering_gain, noise_w, activity)
+        sinr = downlink_sinr(power_w, self.serving_gain[terminals], interfering_gain, noise_w, activity)
+        if self.beams is None:
+            return sinr
+        return flat_snr(self._downlink_tables, self.fading[terminals], self.beams.downlink[terminals], sinr)
 
     def uplink_law(self, snr: FloatArray) -> FloatArray:
         """Return (terminals,) net bit/s/Hz that all terminals would send with at these linear SNRs."""
@@ -179,14 +188,16 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
     """
     up, n, power_w = network.uplink, len(deployment.serving), dbm_to_watt(tx_power_dbm)
     noise_dbm = thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db
+    beams = make_beams(network, deployment, streams)
+    serving_gain = deployment.serving_gain if beams is None else deployment.serving_gain * beams.gain
     radio = Radio(
         network=network,
         max_power_w=power_w,
-        serving_gain=deployment.serving_gain,
+        serving_gain=serving_gain,
         neighbour_gain=deployment.neighbour_gain,
         uplink_noise_w=np.full(n, dbm_to_watt(noise_dbm)),
         fading=fading_rows(network, streams, deployment.entity, deployment.serving, deployment.dominant_path),
-        wanted_power_w=wanted_power_w(up, deployment.serving_gain),
+        wanted_power_w=wanted_power_w(up, serving_gain),
         tx_power_w=power_w.copy(),
         uplink_snr=np.empty(n),
         downlink_sinr=np.empty(n),
@@ -196,6 +207,7 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
         least_bit_s_hz=0.0,
         _tables=uplink_tables(network),
         _downlink_tables=downlink_tables(network),
+        beams=beams,
     )
     radio.refresh(slice(None))
     return radio

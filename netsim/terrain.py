@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from channel_models.made_environments import Bodies, log_distance_environment, terahertz_environment
 from channel_models.path_loss import ENVIRONMENTS, Environment
 from channel_models.penetration import LEGACY_MAX_FC_HZ
 from scenarios.errors import ScenarioError
@@ -17,13 +18,27 @@ def environment_of(network: Network) -> Environment:
         ScenarioError: heights, carrier or distances are outside the laws' range, there are no such buildings in the
             environment, or sectors without directional antennas.
     """
-    environment = ENVIRONMENTS[network.layout.environment]
+    environment = laws_of(network)
     _check_ranges(network, environment)
     _check_distances(network, environment)
     _check_buildings(network, environment)
     if network.layout.sectors > 1 and network.propagation.antenna == "omni":
         raise ScenarioError("network.propagation.antenna", "omni", "sector, because layout.sectors is 3")
     return environment
+
+
+def laws_of(network: Network) -> Environment:
+    """Return the environment that a network names, with the parameters it states."""
+    name, propagation = network.layout.environment, network.propagation
+    if name == "log-distance":
+        law = propagation.log_distance
+        return log_distance_environment(law.reference_loss_db, law.exponent, law.shadowing_sigma_db)
+    if name == "THz":
+        bodies = propagation.terahertz
+        return terahertz_environment(
+            Bodies(bodies.bodies_per_m2, bodies.body_radius_m, bodies.body_height_m, bodies.body_loss_db)
+        )
+    return ENVIRONMENTS[name]
 
 
 def heights_m(network: Network, environment: Environment) -> tuple[float, float]:

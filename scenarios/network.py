@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scenarios.sections import Count, NonNegative, Positive, Section, Share
 
@@ -31,11 +31,14 @@ class Layout(Section):
         "macro-128",
         "pico-140",
         "free-space",
+        "log-distance",
+        "THz",
     ] = "UMa"
     """Laws of propagation. 3GPP TR 38.901: urban macro, urban micro street canyon, rural macro, indoor office (mixed or
     open plan), indoor factory (sparse or dense clutter, base station low in it or high above it; HH: terminals high,
     too). LTE-era rules of learning papers without a line-of-sight state: macro-128 (128.1 + 37.6 log10 d/km) and
-    pico-140 (140.7 + 36.7 log10 d/km). free-space: Friis."""
+    pico-140 (140.7 + 36.7 log10 d/km). free-space: Friis; log-distance: see propagation.log_distance; THz: 28 to
+    450 GHz over some ten metres, see propagation.terahertz."""
     inter_site_distance_m: Annotated[float, Field(gt=0, le=8600)] | None = None
     """Distance between neighbouring sites of the hexagonal grid; default of the environment (500 UMa, 200 UMi)."""
     base_station_height_m: Positive | None = None
@@ -76,10 +79,47 @@ class Layout(Section):
     1000 sites the median downlink SINR is 0.3 dB (UMa) or 0.2 dB (UMi) higher with 36 than with all."""
 
 
+class LogDistance(Section):
+    """The law reference_loss_db + 10 exponent log10(d / 1 m), for every link alike."""
+
+    reference_loss_db: float = 40.0
+    """Loss at one metre."""
+    exponent: NonNegative = 4.0
+    """2 in free space, 3 to 5 in cities; 0: the same loss everywhere."""
+    shadowing_sigma_db: NonNegative = 0.0
+
+
+class Terahertz(Section):
+    """Bodies that block beams, and the analog arrays that make them (half-wavelength lines, one phase shifter each)."""
+
+    bodies_per_m2: NonNegative = 0.1
+    body_radius_m: Positive = 0.3
+    body_height_m: Positive = 1.7
+    body_loss_db: NonNegative = 20.0
+    """What a blocked link loses."""
+    base_station_antennas: Count = 128
+    """Of each of three arrays; their gain adds to base_station_antenna_gain_dbi, in the serving link."""
+    terminal_antennas: Count = 16
+    """Of each of four arrays."""
+    true_time_delays: Count = 1
+    """Groups into which delays, not phases, divide a base station's array: 1 splits most, base_station_antennas not at
+    all."""
+    sub_bands: Count = 16
+    """Parts of the band over which the split beam is averaged."""
+
+    @model_validator(mode="after")
+    def _delays_divide_the_array(self) -> Terahertz:
+        if self.base_station_antennas % self.true_time_delays:
+            raise ValueError(f"true_time_delays that divide the {self.base_station_antennas} base_station_antennas")
+        return self
+
+
 class Propagation(Section):
     """What happens to the signal between antennas."""
 
-    carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=100e9)] = 3.5e9
+    carrier_frequency_hz: Annotated[float, Field(ge=0.5e9, le=450e9)] = 3.5e9
+    log_distance: LogDistance = LogDistance()
+    terahertz: Terahertz = Terahertz()
     shadowing: bool = True
     """Log-normal shadowing; spatial_consistency says how it is drawn."""
     spatial_consistency: bool = False
