@@ -1,8 +1,8 @@
 """Presets: set-ups of published studies and other habits, laid beneath what a scenario states itself.
 
 A scenario names them, ``presets: [yang2021]``; each is a YAML file of sections beside this module, or any other by its
-path. Later ones lie above earlier ones, and the scenario's own fields above all. Sections are merged key by key;
-lists and values are replaced as a whole.
+path, and may name others itself. Later ones lie above earlier ones, and the scenario's own fields above all. Sections
+are merged key by key; lists and values are replaced as a whole.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from scenarios.errors import ScenarioError
 
 FOLDER = Path(__file__).parent / "presets"
 Tree = dict[str, Any]
+_Paths = tuple[Path, ...]
 
 
 def names() -> list[str]:
@@ -44,12 +45,19 @@ def with_presets(tree: Mapping[str, Any], read: Callable[[Path], Tree], source: 
     Raises:
         ScenarioError: ``presets`` is no list of names, or names one that does not exist.
     """
+    return _with_presets(tree, read, source, ())
+
+
+def _with_presets(tree: Mapping[str, Any], read: Callable[[Path], Tree], source: str | None, above: _Paths) -> Tree:
     wanted = tree.get("presets") or []
     if not isinstance(wanted, list) or not all(isinstance(name, str) for name in wanted):
         raise ScenarioError("presets", wanted, "a list of names", source)
     merged: Tree = {}
     for name in wanted:
-        merged = _above(merged, read(_path_of(name, source)))
+        path = _path_of(name, source)
+        if path in above:
+            raise ScenarioError("presets", name, "presets that do not name each other in a circle", source)
+        merged = _above(merged, _with_presets(read(path), read, str(path), (*above, path)))
     return _above(merged, tree)
 
 

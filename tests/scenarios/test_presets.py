@@ -22,6 +22,16 @@ def test_a_scenario_lies_above_its_presets_and_a_later_preset_above_an_earlier_o
     assert scenario.seed_list == (4, 5)
 
 
+def test_presets_may_name_others_but_not_each_other(tmp_path: Path) -> None:
+    (tmp_path / "low.yaml").write_text("seeds: [4]\nname: low\n")
+    (tmp_path / "high.yaml").write_text("presets: [low.yaml]\nname: high\n")
+    tree = with_presets({"presets": ["high.yaml"]}, read_yaml, str(tmp_path / "own.yaml"))
+    assert (tree["seeds"], tree["name"], tree["presets"]) == ([4], "high", ["high.yaml"])
+    (tmp_path / "low.yaml").write_text("presets: [high.yaml]\n")
+    with pytest.raises(ScenarioError, match="in a circle"):
+        with_presets({"presets": ["high.yaml"]}, read_yaml, str(tmp_path / "own.yaml"))
+
+
 @pytest.mark.parametrize("wanted", [["mars"], "mars", [1], ["missing.yaml"]])
 def test_a_preset_that_does_not_exist_is_told_in_one_line(tmp_path: Path, wanted: object) -> None:
     with pytest.raises(ScenarioError) as caught:
