@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from simpy import Event
 
+from netsim.allotment import Allotter
 from netsim.collection import Gathering, share_of
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
@@ -35,6 +36,7 @@ class BaseStation:
         self.env = world.env
         self.terminals = terminals
         self.edge_rounds = 0
+        self._allotter = Allotter(world, index)
         self._receive_w = {terminal.index: terminal.device.rx_power_w for terminal in terminals}
 
     def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
@@ -66,7 +68,8 @@ class BaseStation:
         work = self.method.train(cohort, plan)
         yield from self._broadcast(sizes.broadcast_bits, scheduled)
         gathering = Gathering(self.env, self.world.scenario.collection, indices.tolist())
-        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering)
+        clocks = self._allotter.hand_out(indices, sizes)
+        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, clocks)
         for terminal in scheduled:
             terminal.assign(assignment)
         yield gathering.complete

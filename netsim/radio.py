@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
 from channel_models.link_adaptation import McsEnvelope, ShannonGap
 from channel_models.path_loss import ENVIRONMENTS
+from channel_models.scheduling_gain import selection_gain
 from channel_models.sinr import downlink_sinr
 from channel_models.units import db_to_linear, dbm_to_watt, thermal_noise_dbm
 from netsim.deployment import Deployment
@@ -98,6 +99,18 @@ class Radio:
     def whole_band_bps(self, terminal: int) -> float:
         """Uplink rate with the whole band, bit/s."""
         return self.network.uplink.bandwidth_hz * self.uplink_efficiency.item(terminal)
+
+    def slice_bps(self, terminal: int, bandwidth_hz: float, power_share: float = 1.0) -> float:
+        """Uplink rate in a slice, a share of the full power in it, bit/s."""
+        snr = self.uplink_snr.item(terminal) * power_share * self.network.uplink.bandwidth_hz / bandwidth_hz
+        efficiency = self._tables[self.fading.item(terminal)].scalar(snr)
+        return bandwidth_hz * efficiency * (1.0 - self.network.link.overhead)
+
+    def proportional_fair_bps(self, terminal: int, n: int) -> float:
+        """Mean uplink rate with an ``n``-th of the turns, given to whose fading is best just then, bit/s."""
+        table = self._tables[self.fading.item(terminal)]
+        gain = selection_gain(table.link, table.fading).gain(n, self.uplink_snr.item(terminal))
+        return self.whole_band_bps(terminal) / n * gain
 
     def broadcast_bps(self, terminals: list[int] | NDArray[np.int64]) -> float:
         """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s."""

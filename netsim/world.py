@@ -5,7 +5,7 @@ Built from a scenario and a seed; knows no learning method. Nodes are handed the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
-from netsim.cell import BandShared, TimeShared, Uplink
+from netsim.cell import Allotted, BandShared, InTurn, MaxMin, ProportionalFair, Slice, TimeShared, Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -112,6 +112,7 @@ class World(Ground):
         budget: limits and spending.
         presences: on/off trajectory of each terminal.
         uplinks: the shared uplink of each cell.
+        transmit_w: what each terminal's transmitter draws while it is on the air, watts; read whenever it goes there.
         on_air: activity of each site, for its no-load power.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
@@ -121,6 +122,7 @@ class World(Ground):
     budget: Budget
     presences: list[Presence]
     uplinks: list[Uplink]
+    transmit_w: list[float]
     terminal_meter: Meter
     site_meter: Meter
     backhaul_meter: Meter
@@ -176,6 +178,7 @@ def enliven(ground: Ground) -> World:
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
         uplinks=[_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air],
+        transmit_w=transmit_w,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -214,11 +217,20 @@ def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float
     def duty(terminals: Iterable[int], share: float) -> None:
         meter.set_shares("transmit", terminals, transmit_w, share)
 
+    def slice_bps(terminal: int, part: Slice) -> float:
+        return radio.slice_bps(terminal, part.bandwidth_hz, part.power_share)
+
     band = radio.network.uplink
-    if band.share == "tdma":
-        return TimeShared(env, radio.whole_band_bps, duty, on_air.change)
     slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
-    return BandShared(env, radio.band_shared_bps, slices, duty, on_air.change)
+    make: dict[str, Callable[[], Uplink]] = {
+        "ofdma": lambda: BandShared(env, radio.band_shared_bps, slices, duty, on_air.change),
+        "tdma": lambda: TimeShared(env, radio.whole_band_bps, duty, on_air.change),
+        "proportional_fair": lambda: ProportionalFair(env, radio.proportional_fair_bps, duty, on_air.change),
+        "max_min": lambda: MaxMin(env, radio.whole_band_bps, duty, on_air.change),
+        "sequential": lambda: InTurn(env, radio.whole_band_bps, duty, on_air.change),
+        "allotted": lambda: Allotted(env, slice_bps, duty, on_air.change),
+    }
+    return make[band.share]()
 
 
 def limit_terminal_energy(world: World) -> None:

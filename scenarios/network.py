@@ -127,8 +127,18 @@ class Uplink(Section):
 
     bandwidth_hz: Positive = 0.9e6
     """Band granted to the learning service in every cell."""
-    share: Literal["ofdma", "tdma"] = "ofdma"
-    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length."""
+    share: Literal["ofdma", "tdma", "proportional_fair", "max_min", "sequential", "allotted"] = "ofdma"
+    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length;
+    proportional_fair: turns that go to whose fading is best against its own mean; max_min: turns of such lengths that
+    all run equally fast; sequential: one after the other in order of arrival; allotted: a slice of its own for every
+    scheduled terminal, for the whole iteration, see allocation."""
+    allocation: Literal["equal_split", "proportional", "min_max_delay", "energy_minimal"] = "equal_split"
+    """allotted: equal_split: equal slices; proportional: to bits over spectral efficiency; min_max_delay: all arrive
+    together, as early as possible; energy_minimal: all arrive at deadline_s at the least energy of processors and
+    transmitters, with clocks and powers to match. The last two count on every terminal's usual compute time."""
+    deadline_s: Positive = 1.0
+    """energy_minimal: when updates shall arrive, counted from the end of the broadcast; min_max_delay is used in
+    iterations in which that cannot be."""
     min_slice_hz: Positive = 180e3
     """ofdma: narrowest slice (one resource block); further uploads wait in line."""
     noise_figure_db: NonNegative = 5.0
