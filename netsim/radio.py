@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
+from channel_models.fading import ErgodicSpectralEfficiency, FadingLaw, NoFading, Rayleigh, Rician
+from channel_models.link_adaptation import LinkAdaptation as AnyLink
 from channel_models.link_adaptation import McsEnvelope, ShannonGap
 from channel_models.path_loss import ENVIRONMENTS
 from channel_models.scheduling_gain import selection_gain
@@ -108,9 +109,13 @@ class Radio:
 
     def proportional_fair_bps(self, terminal: int, n: int) -> float:
         """Mean uplink rate with an ``n``-th of the turns, given to whose fading is best just then, bit/s."""
-        table = self._tables[self.fading.item(terminal)]
-        gain = selection_gain(table.link, table.fading).gain(n, self.uplink_snr.item(terminal))
+        gain = selection_gain(*self.laws(terminal)).gain(n, self.uplink_snr.item(terminal))
         return self.whole_band_bps(terminal) / n * gain
+
+    def laws(self, terminal: int) -> tuple[AnyLink, FadingLaw]:
+        """Return the link law of an instant and the law of the fading on the serving link."""
+        table = self._tables[self.fading.item(terminal)]
+        return table.link, table.fading
 
     def broadcast_bps(self, terminals: list[int] | NDArray[np.int64]) -> float:
         """Downlink rate that the worst of ``terminals`` (at least one) can still receive, bit/s."""

@@ -16,7 +16,20 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
-from netsim.cell import Allotted, BandShared, InTurn, MaxMin, ProportionalFair, Slice, TimeShared, Uplink
+from netsim.cell import (
+    Allotted,
+    BandShared,
+    BestAgainstAverage,
+    InTurn,
+    MaxMin,
+    ProportionalFair,
+    RoundRobin,
+    Scheduler,
+    Slice,
+    SlotLevel,
+    TimeShared,
+    Uplink,
+)
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -29,8 +42,10 @@ from netsim.energy import (
     transmitter_w,
 )
 from netsim.radio import Radio, link_budget
+from netsim.slot_fading import FadingSlots
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
+from scenarios.network import Slots
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
 
@@ -172,12 +187,13 @@ def enliven(ground: Ground) -> World:
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
     transmit_w = ground.devices.each(transmitting_w).tolist()
     entities, radio = ground.deployment.entity.tolist(), ground.radio.copy()
+    channel = FadingSlots(radio, entities, streams)
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
-        uplinks=[_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air],
+        uplinks=[_uplink(env, radio, channel, terminal_meter, transmit_w, site) for site in on_air],
         transmit_w=transmit_w,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
@@ -211,7 +227,9 @@ def _site_power(scenario: Scenario) -> SitePower:
     return power
 
 
-def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float], on_air: OnAir) -> Uplink:
+def _uplink(
+    env: Environment, radio: Radio, channel: FadingSlots, meter: Meter, transmit_w: list[float], on_air: OnAir
+) -> Uplink:
     """Return the uplink of a site; the powers of all transmitters follow it, and the activity of the site."""
 
     def duty(terminals: Iterable[int], share: float) -> None:
@@ -229,8 +247,16 @@ def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float
         "max_min": lambda: MaxMin(env, radio.whole_band_bps, duty, on_air.change),
         "sequential": lambda: InTurn(env, radio.whole_band_bps, duty, on_air.change),
         "allotted": lambda: Allotted(env, slice_bps, duty, on_air.change),
+        "slots": lambda: SlotLevel(
+            env, channel, _scheduler(band.slots), band.slots.slot_s, band.slots.burst_slots, duty, on_air.change
+        ),
     }
     return make[band.share]()
+
+
+def _scheduler(slots: Slots) -> Scheduler:
+    """Return the rule by which slots are granted."""
+    return RoundRobin() if slots.scheduler == "round_robin" else BestAgainstAverage(slots.averaging_slots)
 
 
 def limit_terminal_energy(world: World) -> None:

@@ -122,16 +122,34 @@ class LinkAdaptation(Section):
     """Share of the resource elements taken by control and reference signals."""
 
 
+class Slots(Section):
+    """The uplink slot by slot, for focused studies: the channel fades while a scheduler hands out sub-bands."""
+
+    slot_s: Positive = 1e-3
+    sub_bands: Count = 8
+    """Parts of the band that fade independently and are granted on their own, at one power density."""
+    scheduler: Literal["round_robin", "proportional_fair"] = "proportional_fair"
+    """round_robin: the whole band in turns of a slot; proportional_fair: every sub-band to the largest rate over the
+    average so far."""
+    averaging_slots: Annotated[float, Field(ge=1)] = 50
+    """proportional_fair: over how many slots the average forgets."""
+    coherence_time_s: Positive = 0.05
+    """Time in which a channel changes, 0.423 over the largest Doppler shift: 43 ms at 3 km/h and 3.5 GHz."""
+    burst_slots: Count = 20
+    """Slots worked out at a time; no result but the course of transmit power within a burst depends on it."""
+
+
 class Uplink(Section):
     """The radio channel that the terminals of a cell share towards their base station."""
 
     bandwidth_hz: Positive = 0.9e6
     """Band granted to the learning service in every cell."""
-    share: Literal["ofdma", "tdma", "proportional_fair", "max_min", "sequential", "allotted"] = "ofdma"
+    share: Literal["ofdma", "tdma", "proportional_fair", "max_min", "sequential", "allotted", "slots"] = "ofdma"
     """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length;
     proportional_fair: turns that go to whose fading is best against its own mean; max_min: turns of such lengths that
     all run equally fast; sequential: one after the other in order of arrival; allotted: a slice of its own for every
-    scheduled terminal, for the whole iteration, see allocation."""
+    scheduled terminal, for the whole iteration, see allocation; slots: see slots."""
+    slots: Slots = Slots()
     allocation: Literal["equal_split", "proportional", "min_max_delay", "energy_minimal"] = "equal_split"
     """allotted: equal_split: equal slices; proportional: to bits over spectral efficiency; min_max_delay: all arrive
     together, as early as possible; energy_minimal: all arrive at deadline_s at the least energy of processors and

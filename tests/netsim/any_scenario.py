@@ -10,7 +10,7 @@ from netsim.world import World
 from tests.netsim.counting import Counting
 from tests.netsim.worlds import scenario, world
 
-SHARES = ("tdma", "ofdma", "proportional_fair", "max_min", "sequential", "allotted")
+SHARES = ("tdma", "ofdma", "proportional_fair", "max_min", "sequential", "allotted", "slots")
 ALLOCATIONS = ("equal_split", "proportional", "min_max_delay", "energy_minimal")
 SLOWDOWNS = ("none", "shifted_exponential", "pareto", "lognormal", "bimodal")
 
@@ -60,6 +60,7 @@ def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...
                 "share": draw(st.sampled_from(shares)),
                 "allocation": draw(st.sampled_from(ALLOCATIONS)),
                 "deadline_s": draw(st.floats(0.01, 0.3)),
+                "slots": {"scheduler": draw(st.sampled_from(["round_robin", "proportional_fair"]))},
                 "min_slice_hz": draw(st.sampled_from([180e3, 450e3])),
             },
         },
