@@ -14,6 +14,7 @@ A link is given as ``snr_hz`` = p h / N0: the bandwidth over which a terminal's 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy.special import lambertw
@@ -25,7 +26,7 @@ BandLaw = Callable[[FloatArray], FloatArray]
 
 _STEPS = 200  # bisections, more than a double has bits for
 _CLOSE = 1e-14
-_ROUNDS = 200
+_SLOTS, _PRICES = 32, 30
 
 
 def equal_split(n: int, total_hz: float) -> FloatArray:
@@ -96,18 +97,60 @@ def min_max_delay(
     return slices(late), late
 
 
+class Links(Protocol):
+    """The links of n terminals, read forwards and backwards; all arguments and results are (n,) arrays."""
+
+    def slice_hz(self, rate_bps: FloatArray) -> FloatArray:
+        """Return the narrowest slices that carry rates at full power, infinite where none does."""
+
+    def snr(self, efficiency: FloatArray) -> FloatArray:
+        """Return the least SNR y for an efficiency e, bit/s/Hz: convex and increasing."""
+
+    def saving(self, efficiency: FloatArray) -> FloatArray:
+        """Return e y'(e) - y(e): the noise energies that another hertz second for the same bits would save."""
+
+    def efficiency(self, saving: FloatArray) -> FloatArray:
+        """Return the efficiency with that saving."""
+
+
+class ShannonLinks:
+    """Links of Shannon's law log2(1 + y), n of them with ``snr_hz`` = p h / N0 at full power."""
+
+    def __init__(self, snr_hz: FloatArray) -> None:
+        self._snr_hz = snr_hz
+
+    def slice_hz(self, rate_bps: FloatArray) -> FloatArray:
+        """See :func:`shannon_slice_hz`."""
+        return shannon_slice_hz(rate_bps, self._snr_hz)
+
+    def snr(self, efficiency: FloatArray) -> FloatArray:
+        """Return 2^e - 1."""
+        return np.asarray(np.expm1(efficiency * math.log(2.0)))
+
+    def saving(self, efficiency: FloatArray) -> FloatArray:
+        """Return 2^e (e ln 2 - 1) + 1."""
+        nats = efficiency * math.log(2.0)
+        return np.asarray(nats * np.exp(nats) - np.expm1(nats))
+
+    def efficiency(self, saving: FloatArray) -> FloatArray:
+        """Return (1 + W_0((saving - 1) / e)) / ln 2."""
+        return np.asarray((1.0 + lambertw((saving - 1.0) / math.e).real) / math.log(2.0))
+
+
 def transmit_energy_split(
     bits: FloatArray,
     slot_s: FloatArray,
     gain_hz_w: FloatArray,
-    bounds_hz: tuple[FloatArray, FloatArray],
+    links: Links,
     total_hz: float,
+    least_hz: FloatArray | float = 0.0,
 ) -> FloatArray:
     """Return the slices in which uploads of given lengths take the least energy, at the powers that just suffice.
 
-    Minimises the sum of slot (b / gain) (2^(bits / (slot b)) - 1) over slices b within their bounds that fill the
-    band, or are all as wide as they may be. It is convex; stationarity gives
-    b = bits ln 2 / (slot [1 + W_0((price gain / slot - 1) / e)]), and the price of a hertz is bisected.
+    Minimises the sum of slot (b / gain) y(bits / (slot b)) over slices b that fill the band, or are all so wide that
+    more saves nothing. It is convex; where no bound holds, another hertz saves everybody the same:
+    slot / gain saving(e) is the price of a hertz, which is bisected. For Shannon's law this is
+    b = bits ln 2 / (slot [1 + W_0((price gain / slot - 1) / e)]).
 
     Parameters
     ----------
@@ -115,41 +158,43 @@ def transmit_energy_split(
         (n,) what is sent, and for how long, seconds.
     gain_hz_w
         (n,) h / N0: ``snr_hz`` per watt; per watt drawn, if amplifiers differ.
-    bounds_hz
-        (n,) narrowest and (n,) widest slices.
+    links
+        The law.
     total_hz
         The band.
+    least_hz
+        (n,) narrowest slice of each.
 
     Raises
     ------
     ValueError
         If the narrowest slices together are wider than the band.
     """
-    least_hz, most_hz = bounds_hz
-    if least_hz.sum() > total_hz * (1.0 + 1e-12):
+    if np.sum(least_hz) > total_hz * (1.0 + 1e-12):
         raise ValueError("the band is too narrow for the narrowest slices")
-    if most_hz.sum() <= total_hz:
-        return most_hz
     rate, scale = bits / slot_s, gain_hz_w / slot_s
 
-    def slices(log_price: float) -> FloatArray:
-        root = 1.0 + lambertw((np.exp(log_price) * scale - 1.0) / math.e).real
-        return np.clip(rate * math.log(2.0) / np.maximum(root, 1e-12), least_hz, most_hz)
+    def slices(price: float) -> FloatArray:
+        efficiency = np.maximum(links.efficiency(price * scale), 1e-9)
+        return np.clip(rate / efficiency, least_hz, total_hz)
 
+    widest_hz = slices(0.0)
+    if widest_hz.sum() <= total_hz:
+        return widest_hz
     low = high = -float(np.log(scale).mean())
-    while slices(low).sum() < total_hz and high - low < 1e3:
+    while slices(math.exp(low)).sum() < total_hz:
         low -= 4.0
-    while slices(high).sum() > total_hz and high - low < 1e3:
+    while slices(math.exp(high)).sum() > total_hz and high - low < 500.0:
         high += 4.0
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
         if not low < middle < high:
             break
-        if slices(middle).sum() > total_hz:
+        if slices(math.exp(middle)).sum() > total_hz:
             low = middle
         else:
             high = middle
-    return slices(high)
+    return slices(math.exp(high))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,8 +208,7 @@ class Work:
         switched_capacitance: (n,) kappa: a cycle at clock f takes kappa f^2 joules.
         gain_hz_w: (n,) h / N0 per watt drawn from the supply.
         circuit_w: (n,) drawn besides while transmitting.
-        least_efficiency: (n,) bit/s/Hz of the lowest SNR at which a link works well: sending more slowly than that,
-            in a wider slice or for longer, saves nothing; next to 0 for Shannon's law.
+        links: the law between SNR and efficiency.
     """
 
     bits: FloatArray
@@ -173,31 +217,45 @@ class Work:
     switched_capacitance: FloatArray
     gain_hz_w: FloatArray
     circuit_w: FloatArray
-    least_efficiency: FloatArray
+    links: Links
 
     def energy_j(self, slices_hz: FloatArray, slot_s: FloatArray, window_s: float) -> FloatArray:
         """Return (n,) joules with uploads of ``slot_s`` at the end of the window and clocks that just allow them."""
         clock_hz = self.cycles / (window_s - slot_s)
-        transmit_w = slices_hz / self.gain_hz_w * np.expm1(self._exponent(slices_hz, slot_s))
+        transmit_w = slices_hz / self.gain_hz_w * self.links.snr(self.bits / slot_s / slices_hz)
         return np.asarray(
             self.switched_capacitance * self.cycles * clock_hz**2 + (transmit_w + self.circuit_w) * slot_s
         )
 
-    def _exponent(self, slices_hz: FloatArray, slot_s: FloatArray) -> FloatArray:
-        return np.asarray(np.minimum(self.bits * math.log(2.0) / (slot_s * slices_hz), 700.0))
+    def at_price(
+        self, price: float, longest_s: FloatArray, window_s: float, total_hz: float
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return (n,) slices and lengths of uploads of least energy when a hertz costs ``price`` joules.
 
-    def best_slots(
-        self, slices_hz: FloatArray, shortest_s: FloatArray, longest_s: FloatArray, window_s: float
-    ) -> FloatArray:
-        """Return (n,) lengths of uploads of least energy in given slices: convex in each, bisected on its slope."""
-        low, high = shortest_s.copy(), longest_s.copy()
-        for _ in range(60):
-            middle = 0.5 * (low + high)
-            u = self._exponent(slices_hz, middle)
-            slope = slices_hz / self.gain_hz_w * (np.expm1(u) - u * np.exp(u)) + self.circuit_w
-            slope += 2.0 * self.switched_capacitance * (self.cycles / (window_s - middle)) ** 3
-            low, high = np.where(slope < 0.0, middle, low), np.where(slope < 0.0, high, middle)
-        return np.asarray(0.5 * (low + high))
+        Each terminal is on its own then. The best slice for a length is known; the slope of the energy over the
+        length, with the slice that goes with it, rises, and is bisected.
+        """
+        low, high = np.zeros_like(longest_s), longest_s
+        for _ in range(_SLOTS):
+            slot_s = 0.5 * (low + high)
+            falls = self._slope(price, slot_s, window_s, total_hz) < 0.0
+            low, high = np.where(falls, slot_s, low), np.where(falls, high, slot_s)
+        return self._slices(price, high, total_hz)[0], high
+
+    def _slices(self, price: float, slot_s: FloatArray, total_hz: float) -> tuple[FloatArray, FloatArray]:
+        """Return the best slices for given lengths, and the narrowest."""
+        least_hz = np.minimum(self.links.slice_hz(self.bits / slot_s), total_hz)
+        efficiency = np.maximum(self.links.efficiency(price * self.gain_hz_w / slot_s), 1e-9)
+        return np.clip(self.bits / slot_s / efficiency, least_hz, total_hz), least_hz
+
+    def _slope(self, price: float, slot_s: FloatArray, window_s: float, total_hz: float) -> FloatArray:
+        slices_hz, least_hz = self._slices(price, slot_s, total_hz)
+        saved_w = slices_hz / self.gain_hz_w * self.links.saving(self.bits / slot_s / slices_hz)
+        slope = 2.0 * self.switched_capacitance * (self.cycles / (window_s - slot_s)) ** 3 + self.circuit_w - saved_w
+        # Where the slice is not free (at full power, at the top of the law) a longer upload makes it narrower.
+        wider, narrower = (self._slices(price, slot_s * (1.0 + step), total_hz)[0] for step in (-1e-6, 1e-6))
+        slope += (price - saved_w * slot_s / slices_hz) * (narrower - wider) / (2e-6 * slot_s)
+        return np.where(least_hz < total_hz, slope, -np.inf)  # no slice is wide enough for less time
 
 
 @dataclass(frozen=True, eq=False)
@@ -209,13 +267,12 @@ class EnergyMinimal:
     cpu_hz: FloatArray
 
 
-def energy_minimal(work: Work, window_s: float, band_law: BandLaw, total_hz: float) -> EnergyMinimal:
+def energy_minimal(work: Work, window_s: float, total_hz: float) -> EnergyMinimal:
     """Return slices, upload lengths and clocks with which all finish in a window at the least energy.
 
     Every clock is the slowest that leaves time for the upload, every power the least that fits the bits into slice
-    and slot (Shannon's law). Slices (:func:`transmit_energy_split`) and lengths are improved in turn until neither
-    gains: each step is exact, so the energy only falls; the end is a point that no change of slices alone and no
-    change of lengths alone improves.
+    and slot. Terminals meet only in the band: with the right price of a hertz each does what is best for itself and
+    all slices fit, and then nothing else takes less energy. The price is bisected.
 
     Parameters
     ----------
@@ -223,8 +280,6 @@ def energy_minimal(work: Work, window_s: float, band_law: BandLaw, total_hz: flo
         What is to be done.
     window_s
         Time for computing and uploading together.
-    band_law
-        Narrowest slices for given rates at full power; keeps powers within their limits.
     total_hz
         The band.
 
@@ -236,26 +291,26 @@ def energy_minimal(work: Work, window_s: float, band_law: BandLaw, total_hz: flo
     longest_s = window_s - work.cycles / work.fastest_hz
     if np.any(longest_s <= 0.0):
         raise ValueError("the window is too short to compute in")
-    slot_s, before_j = longest_s, math.inf
-    for _ in range(_ROUNDS):
-        least_hz = band_law(work.bits / slot_s)
-        most_hz = np.maximum(least_hz, np.minimum(total_hz, work.bits / slot_s / work.least_efficiency))
-        slices_hz = transmit_energy_split(work.bits, slot_s, work.gain_hz_w, (least_hz, most_hz), total_hz)
-        energy_j = float(work.energy_j(slices_hz, slot_s, window_s).sum())
-        if before_j - energy_j <= 1e-12 * energy_j:
+    if work.links.slice_hz(work.bits / longest_s).sum() > total_hz:
+        raise ValueError("the window is too short to send in")
+
+    def spare_hz(log_price: float) -> float:
+        slices_hz, _ = work.at_price(math.exp(log_price), longest_s, window_s, total_hz)
+        return float(total_hz - slices_hz.sum())
+
+    low = high = -float(np.log(work.gain_hz_w / longest_s).mean())
+    for _ in range(20):
+        if spare_hz(low) < 0.0:
             break
-        before_j = energy_j
-        shortest_s = _shortest_slots(work.bits, slices_hz, slot_s, band_law)
-        useful_s = np.maximum(shortest_s, work.bits / slices_hz / work.least_efficiency)
-        slot_s = work.best_slots(slices_hz, shortest_s, np.minimum(longest_s, useful_s), window_s)
+        low -= 5.0
+    for _ in range(100):
+        if spare_hz(high) >= 0.0:
+            break
+        high += 5.0
+    for _ in range(_PRICES):
+        middle = 0.5 * (low + high)
+        low, high = (middle, high) if spare_hz(middle) < 0.0 else (low, middle)
+    _, slot_s = work.at_price(math.exp(high), longest_s, window_s, total_hz)
+    least_hz = work.links.slice_hz(work.bits / slot_s)
+    slices_hz = transmit_energy_split(work.bits, slot_s, work.gain_hz_w, work.links, total_hz, least_hz)
     return EnergyMinimal(slices_hz, slot_s, np.asarray(work.cycles / (window_s - slot_s)))
-
-
-def _shortest_slots(bits: FloatArray, slices_hz: FloatArray, slot_s: FloatArray, band_law: BandLaw) -> FloatArray:
-    """Return (n,) shortest uploads that full power allows in given slices; ``slot_s`` are long enough."""
-    short, long = np.zeros_like(slot_s), slot_s
-    for _ in range(50):
-        middle = 0.5 * (short + long)
-        fits = band_law(bits / middle) <= slices_hz
-        short, long = np.where(fits, short, middle), np.where(fits, middle, long)
-    return long

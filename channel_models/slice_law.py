@@ -28,12 +28,13 @@ class SliceLaw:
         # Where a wider slice is slower (below a cut-off, between modulation schemes) nobody would want it.
         at_least = np.maximum.accumulate((efficiency_grid / snr_grid)[::-1])
         self._from_the_top = at_least
-
-    @property
-    def least_efficiency(self) -> float:
-        """Bit/s/Hz at the SNR that carries most for its power: below it, a narrower slice would be no slower."""
-        ratio = self._efficiency / self._snr
-        return float(self._efficiency[np.flatnonzero(ratio >= ratio.max() * (1.0 - 1e-12))[-1]])
+        corners = _upper_hull(snr_grid, efficiency_grid)
+        low, high = np.append(0.0, efficiency_grid[corners]), np.append(0.0, snr_grid[corners])
+        slope = np.diff(high) / np.diff(low)  # dy/de
+        self._middle = 0.5 * (low[:-1] + low[1:])
+        self._saving = low[1:] * slope - high[1:]  # constant between corners; 0 up to the first
+        self._middle[-1] = low[-1]
+        self._middle[0] = low[1]
 
     def slice_hz(self, rate_bps: FloatArray, snr_hz: FloatArray) -> FloatArray:
         """Return (n,) narrowest slices that carry ``rate_bps`` > 0 with ``snr_hz`` > 0; infinite where none does."""
@@ -57,3 +58,25 @@ class SliceLaw:
         share = np.where(high > low, (efficiency - low) / np.where(high > low, high - low, 1.0), 1.0)
         snr = self._snr[lower] + np.minimum(share, 1.0) * (self._snr[at] - self._snr[lower])
         return np.where(upper < len(self._snr), np.where(upper == 0, self._snr[0], snr), np.inf)
+
+    def saving(self, efficiency: FloatArray) -> FloatArray:
+        """Return e y'(e) - y(e) of the least concave law above this one; its ends are held beyond the table."""
+        return np.interp(efficiency, self._middle, self._saving)
+
+    def efficiency(self, saving: FloatArray) -> FloatArray:
+        """Return the efficiency with that saving; with none, the one that carries most for its power."""
+        return np.interp(saving, self._saving, self._middle)
+
+
+def _upper_hull(snr: FloatArray, efficiency: FloatArray) -> list[int]:
+    """Return the points at which the least concave function from the origin above a table has its corners."""
+    corners: list[int] = []
+    for point in np.flatnonzero(np.diff(efficiency, prepend=0.0) > 0.0).tolist():
+        while corners:
+            y0, e0 = (snr[corners[-2]], efficiency[corners[-2]]) if len(corners) > 1 else (0.0, 0.0)
+            y1, e1 = snr[corners[-1]], efficiency[corners[-1]]
+            if (e1 - e0) * (snr[point] - y0) > (efficiency[point] - e0) * (y1 - y0):
+                break
+            corners.pop()
+        corners.append(point)
+    return corners

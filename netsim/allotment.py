@@ -2,8 +2,8 @@
 
 When it schedules, a base station knows all sizes, every device's clock and every link. What it does not know is luck:
 it counts on compute times without slow-downs, so a straggler is late by what chance has added and disturbs nobody.
-Links are read at their mean SNR through the scenario's own link law; only the search for least energy follows
-Shannon's law with ``link.shannon_gap_db``, and the powers it ends with are again those that the scenario's law needs.
+Links are read at their mean SNR through the scenario's own link law, fading averaged, so what is planned is what
+happens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from channel_models.allocation import Work, energy_minimal, equal_split, min_max_delay, proportional_split
 from channel_models.slice_law import SliceLaw
-from channel_models.units import db_to_linear
 from netsim.cell import Allotted, Slice
 from netsim.compute import duration_s
 from netsim.energy import transmitter_w
@@ -124,43 +123,49 @@ def _at_least_energy(
 ) -> Allotment:
     """Return the allotment of least energy with which all compute and upload in ``window_s`` seconds."""
     work = Work(
-        bits=bits / links.net,
+        bits=bits,
         cycles=samples * np.array([device.cycles_per_sample for device in devices]),
         fastest_hz=np.array([device.cpu_hz for device in devices]),
         switched_capacitance=np.array([device.switched_capacitance for device in devices]),
-        gain_hz_w=links.shannon_hz_w * np.array([device.amplifier_efficiency for device in devices]),
+        gain_hz_w=links.gain_hz_w * np.array([device.amplifier_efficiency for device in devices]),
         circuit_w=np.array([device.tx_circuit_w for device in devices]),
-        least_efficiency=links.least_efficiency,
+        links=links,
     )
-    least = energy_minimal(work, window_s, lambda net_bps: links.slice_hz(net_bps * links.net), links.total_hz)
-    share = links.power_share(bits / least.slot_s, least.slices_hz)
+    least = energy_minimal(work, window_s, links.total_hz)
+    snr = links.snr(bits / least.slot_s / least.slices_hz)
+    share = np.minimum(1.0, snr * least.slices_hz / links.snr_hz)
     return Allotment(least.slices_hz, share, least.cpu_hz)
 
 
 class _Links:
-    """The links of some terminals, read backwards: from rates to slices and powers."""
+    """The links of some terminals in the scenario's own law, after overhead; see :class:`~.allocation.Links`."""
 
     def __init__(self, radio: Radio, laws: list[SliceLaw], terminals: IntArray) -> None:
-        link, self.total_hz = radio.network.link, radio.network.uplink.bandwidth_hz
-        self.net = 1.0 - link.overhead
-        self._snr_hz = radio.uplink_snr[terminals] * self.total_hz
-        self.shannon_hz_w = self._snr_hz / db_to_linear(link.shannon_gap_db) / radio.tx_power_w[terminals]
-        self._kinds, self._laws = radio.fading[terminals], laws
-        self.least_efficiency = np.array([law.least_efficiency for law in laws])[self._kinds]
+        self._net, self.total_hz = 1.0 - radio.network.link.overhead, radio.network.uplink.bandwidth_hz
+        self.snr_hz = radio.uplink_snr[terminals] * self.total_hz
+        self.gain_hz_w = self.snr_hz / radio.tx_power_w[terminals]
+        kinds = radio.fading[terminals]
+        self._groups = [(laws[kind], np.flatnonzero(kinds == kind)) for kind in np.unique(kinds).tolist()]
 
-    def _each(self, read: Callable[[SliceLaw, NDArray[np.bool_]], FloatArray]) -> FloatArray:
+    def _each(self, read: Callable[[SliceLaw, NDArray[np.intp]], FloatArray]) -> FloatArray:
         """Ask every link's own law."""
-        result = np.empty(len(self._kinds))
-        for kind in np.unique(self._kinds).tolist():
-            of_kind = self._kinds == kind
-            result[of_kind] = read(self._laws[kind], of_kind)
+        result = np.empty(len(self.snr_hz))
+        for law, who in self._groups:
+            result[who] = read(law, who)
         return result
 
     def slice_hz(self, rate_bps: FloatArray) -> FloatArray:
-        """Return the narrowest slices that carry ``rate_bps`` at full power."""
-        return self._each(lambda law, who: law.slice_hz(rate_bps[who] / self.net, self._snr_hz[who]))
+        """Return the narrowest slices that carry rates at full power."""
+        return self._each(lambda law, who: law.slice_hz(rate_bps[who] / self._net, self.snr_hz[who]))
 
-    def power_share(self, rate_bps: FloatArray, slices_hz: FloatArray) -> FloatArray:
-        """Return the least shares of full power that carry ``rate_bps`` in given slices."""
-        snr = self._each(lambda law, who: law.snr(rate_bps[who] / self.net / slices_hz[who]))
-        return np.minimum(1.0, snr * slices_hz / self._snr_hz)
+    def snr(self, efficiency: FloatArray) -> FloatArray:
+        """Return the least SNR for net bit/s/Hz."""
+        return self._each(lambda law, who: law.snr(efficiency[who] / self._net))
+
+    def saving(self, efficiency: FloatArray) -> FloatArray:
+        """Return what another hertz second saves at net bit/s/Hz: e y'(e) - y(e) is the same with overhead."""
+        return self._each(lambda law, who: law.saving(efficiency[who] / self._net))
+
+    def efficiency(self, saving: FloatArray) -> FloatArray:
+        """Return the net bit/s/Hz with that saving."""
+        return self._net * self._each(lambda law, who: law.efficiency(saving[who]))
