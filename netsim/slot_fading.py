@@ -7,11 +7,10 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.clarke import COHERENCE, ClarkeFading, Reshaped
+from channel_models.jakes import DEFAULT_SINUSOIDS, SumOfSinusoids
+from channel_models.slot_gains import COHERENCE, EvenSteps, Reshaped
 from netsim.radio import Radio
 from scenarios.streams import Streams
-
-_PATHS = 16
 
 
 class FadingSlots:
@@ -29,7 +28,7 @@ class FadingSlots:
     def __init__(self, radio: Radio, entities: list[int], streams: Streams) -> None:
         self._radio, self._entities, self._streams = radio, entities, streams
         self._slots = radio.network.uplink.slots
-        self._fading: dict[int, ClarkeFading] = {}
+        self._fading: dict[int, EvenSteps] = {}
         self._reshaped: dict[int, Reshaped] = {}
         self._block_bps: dict[int, tuple[int, NDArray[np.float64]]] = {}
 
@@ -61,10 +60,12 @@ class FadingSlots:
         net_hz = radio.network.uplink.bandwidth_hz / sub_bands * (1.0 - radio.network.link.overhead)
         return np.asarray(net_hz * link.spectral_efficiency(radio.uplink_snr.item(terminal) * gains))
 
-    def _gains(self, terminal: int) -> ClarkeFading:
+    def _gains(self, terminal: int) -> EvenSteps:
         """Return the Rayleigh fading of a terminal in all sub-bands."""
         if terminal not in self._fading:
-            bands, draws = np.arange(self._slots.sub_bands)[:, np.newaxis], np.arange(1 + 2 * _PATHS)
+            bands, draws = np.arange(self._slots.sub_bands)[:, np.newaxis], np.arange(1 + 2 * DEFAULT_SINUSOIDS)
             uniforms = self._streams.uniform("slot fading", self._entities[terminal], bands, draws)
-            self._fading[terminal] = ClarkeFading(uniforms, COHERENCE / self._slots.coherence_time_s)
+            self._fading[terminal] = EvenSteps(
+                SumOfSinusoids.from_uniforms(uniforms), COHERENCE / self._slots.coherence_time_s
+            )
         return self._fading[terminal]

@@ -1,8 +1,7 @@
-"""Rayleigh fading as it goes on in time: many scattered paths around a terminal that moves (Clarke's model).
+"""Fading read slot by slot: power gains of a moving terminal at equal steps in time, of any fading law.
 
-A sum of sinusoids (Y. R. Zheng and C. Xiao, "Simulation models with correct statistical properties for Rayleigh fading
-channels", IEEE Trans. Communications 51(6), 2003) is a function of time: it may be read anywhere, any number of times.
-Its autocorrelation is J0(2 pi f_D tau), for a largest Doppler shift f_D.
+:mod:`channel_models.jakes` gives the gain of any instant; at equal steps every sinusoid turns by the same angle, and
+some slots of all links are one product of matrices.
 """
 
 import math
@@ -10,31 +9,27 @@ import math
 import numpy as np
 
 from channel_models.fading import FadingLaw, NoFading, Rayleigh
+from channel_models.jakes import SumOfSinusoids
 from channel_models.units import FloatArray
 
-COHERENCE = 0.423
-"""Coherence time times largest Doppler shift, the usual rule of thumb: sqrt(9 / (16 pi))."""
+COHERENCE = math.sqrt(9.0 / (16.0 * math.pi))
+"""Coherence time times largest Doppler shift, as in :func:`channel_models.jakes.coherence_time_s`."""
 
 
-class ClarkeFading:
-    """Power gains of mean 1 of several independent links.
+class EvenSteps:
+    """Power gains of links at equal steps.
 
     Parameters
     ----------
-    uniforms
-        (links, 1 + 2 paths) draws in (0, 1): directions and phases. 16 paths are enough for an autocorrelation within
-        0.03 of J0.
+    links
+        What fades.
     doppler_hz
-        Largest Doppler shift f_D = v f_c / c.
+        Largest Doppler shift.
     """
 
-    def __init__(self, uniforms: FloatArray, doppler_hz: float) -> None:
-        paths = (uniforms.shape[-1] - 1) // 2
-        angle = math.pi * (2.0 * uniforms - 1.0)
-        direction = (2.0 * math.pi * np.arange(1, paths + 1) - math.pi + angle[:, :1]) / (4.0 * paths)
-        omega = 2.0 * math.pi * doppler_hz
-        self._rates = omega * np.stack([np.cos(direction), np.sin(direction)])  # (2, links, paths) rad/s
-        self._phases = np.stack([angle[:, 1 : 1 + paths], angle[:, 1 + paths :]])
+    def __init__(self, links: SumOfSinusoids, doppler_hz: float) -> None:
+        self._rates = 2.0 * math.pi * doppler_hz * np.moveaxis(links.turn, -1, 0)  # (2, links, sinusoids) rad/s
+        self._phases = 2.0 * math.pi * np.moveaxis(links.phase, -1, 0)
         self._steps: tuple[float, int] | None = None
         self._turns = np.empty(0, np.complex128)
 
