@@ -19,7 +19,7 @@ def test_gains_at_equal_steps_are_those_of_the_instants() -> None:
     for start_s, step_s, count in ((0.0, 1e-3, 20), (3.7, 0.01, 7), (1e4, 0.5e-3, 1)):
         gains = EvenSteps(fading, DOPPLER_HZ).gains(start_s, step_s, count)
         expected = [fading.power_gain(start_s + step * step_s, DOPPLER_HZ) for step in range(count)]
-        np.testing.assert_allclose(gains, expected, atol=3e-6)  # whose cosines are polynomials
+        np.testing.assert_allclose(gains, expected, atol=3e-6)  # those are in single precision
 
 
 def test_gains_do_not_depend_on_how_they_are_read() -> None:
