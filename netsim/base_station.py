@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy import Event
 
+from netsim.allotment import Allotter
 from netsim.collection import Gathering, share_of
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
@@ -36,6 +37,7 @@ class BaseStation:
         self.env = world.env
         self.terminals = terminals
         self.edge_rounds = 0
+        self._allotter = Allotter(world, index)
         listening = world.scenario.network.downlink.duty
         self._receive_w = {terminal.index: terminal.device.rx_power_w * listening for terminal in terminals}
 
@@ -68,7 +70,8 @@ class BaseStation:
         work = self.method.train(cohort, plan)
         yield from self._broadcast(sizes.broadcast_bits, scheduled)
         gathering = Gathering(self.env, self.world.scenario.collection, indices.tolist())
-        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering)
+        clocks = self._allotter.hand_out(indices, sizes)
+        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, clocks)
         for terminal in scheduled:
             terminal.assign(assignment)
         yield gathering.complete

@@ -18,6 +18,7 @@ MANY = 100_000
 ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "network.uplink.power_control": lambda scenario: scenario.network.uplink.power_control is not None,
     "network.interference.model": lambda scenario: scenario.network.interference.model == "coupled",
+    "network.uplink.share": lambda scenario: scenario.network.uplink.share not in ("ofdma", "tdma"),
 }
 """Fields, and whether a scenario uses them in a way that cohorts do not know."""
 

@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from channel_models.fading import ErgodicSpectralEfficiency, FadingLaw
+from channel_models.link_adaptation import LinkAdaptation
+from channel_models.scheduling_gain import selection_gain
 from channel_models.sinr import downlink_sinr
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
 from netsim.beams import Beams, flat_snr, make_beams
@@ -150,6 +153,22 @@ class Radio:
         up = self.network.uplink
         return up.bandwidth_hz * self.uplink_efficiency.item(terminal) * up.duty
 
+    def slice_bps(self, terminal: int, bandwidth_hz: float, power_share: float = 1.0) -> float:
+        """Uplink rate in a slice, a share of the full power in it, bit/s."""
+        snr = self.uplink_snr.item(terminal) * power_share * self.network.uplink.bandwidth_hz / bandwidth_hz
+        efficiency = max(self._tables[self.fading.item(terminal)].scalar(snr), self.least_bit_s_hz)
+        return bandwidth_hz * efficiency * (1.0 - self.network.link.overhead) * self.network.uplink.duty
+
+    def proportional_fair_bps(self, terminal: int, n: int) -> float:
+        """Mean uplink rate with an ``n``-th of the turns, given to whose fading is best just then, bit/s."""
+        gain = selection_gain(*self.laws(terminal)).gain(n, self.uplink_snr.item(terminal))
+        return self.whole_band_bps(terminal) / n * gain
+
+    def laws(self, terminal: int) -> tuple[LinkAdaptation, FadingLaw]:
+        """Return the link law of an instant and the law of the fading on the serving link."""
+        table = self._tables[self.fading.item(terminal)]
+        return table.link, table.fading
+
     def broadcast_bps(
         self, terminals: list[int] | NDArray[np.int64], interfering_gain: FloatArray | None = None
     ) -> float:
@@ -166,6 +185,10 @@ class Radio:
         rows = np.asarray(terminals)
         sinr = self._downlink_sinr(rows, interfering_gain, 1.0)
         return down.bandwidth_hz * float(self._efficiency(self._downlink_tables, rows, sinr).min()) * down.duty
+
+    def uplink_table(self, row: int) -> ErgodicSpectralEfficiency:
+        """Return the gross spectral efficiency of uplinks with ``row`` in :attr:`fading`."""
+        return self._tables[row]
 
     def tables(self) -> tuple[FloatArray, FloatArray]:
         """Copies of what a compiled kernel needs for :meth:`band_shared_bps`: two (tables, points) arrays.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
 from math import inf
 from typing import Any
 
@@ -28,12 +28,14 @@ class Assignment:
         sizes: how much to compute and to send.
         cloud_round, edge_round: when; ``edge_round`` counts this base station's iterations from 0.
         gathering: where the update goes.
+        cpu_hz: processor clocks of terminals that are not to use their own, hertz.
     """
 
     sizes: Sizes
     cloud_round: int
     edge_round: int
     gathering: Gathering
+    cpu_hz: Mapping[int, float] = field(default_factory=dict)
 
 
 class OutOfBudgetError(Exception):
@@ -61,7 +63,7 @@ class Terminal:
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
         self._uplink, self._presence = world.uplinks[self.site], world.presences[index]
-        self._compute_w = processor_w(self.device.switched_capacitance, self.device.cpu_hz)
+        self._set_clock(self.device.cpu_hz)
         self._access_delay_s = world.scenario.network.uplink.access_delay_s
         self._cost_per_sample = world.scenario.budget.cost_per_local_iteration
         self._steps: Steps | None = None
@@ -70,6 +72,11 @@ class Terminal:
         if self.device.battery_j is not None:
             world.terminal_meter.watch(index, self.device.battery_j, self._die)
         self.env.process(self._idle())
+
+    def _set_clock(self, cpu_hz: float) -> None:
+        """Let the processor run at a clock from now on."""
+        self._clock_share = cpu_hz / self.device.cpu_hz
+        self._compute_w = processor_w(self.device.switched_capacitance, cpu_hz)
 
     def start(self) -> None:
         """Begin to wait for assignments."""
@@ -150,6 +157,7 @@ class Terminal:
     def _work(self, assignment: Assignment, row: Participation) -> Steps:
         sizes = assignment.sizes
         self._pay_for(sizes, row)
+        self._set_clock(assignment.cpu_hz.get(self.index, self.device.cpu_hz))
         leaves_s, compute_s = self._fate(assignment.edge_round, row.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
             return
@@ -167,7 +175,7 @@ class Terminal:
     def _fate(self, edge_round: int, samples: float) -> tuple[float, float]:
         """Return when the terminal will leave (absolute) and how long it would compute."""
         now = self.env.now
-        compute_s = duration_s(samples, self.device, self._luck.slowdown(self.entity, edge_round))
+        compute_s = duration_s(samples, self.device, self._luck.slowdown(self.entity, edge_round)) / self._clock_share
         leaves_s, lost_after = self._presence.on_until_s(now), self._luck.lost_after(self.entity, edge_round)
         if lost_after < inf:
             leaves_s = min(leaves_s, now + lost_after * compute_s)

@@ -5,7 +5,6 @@ Built from a scenario and a seed; knows no learning method. Nodes are handed the
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +16,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
-from netsim.cell import BandShared, Duty, TimeShared, Uplink
+from netsim.cell import Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -33,7 +32,8 @@ from netsim.interference import CoupledInterference
 from netsim.load import with_load
 from netsim.neighbours import strongest_cells
 from netsim.radio import Radio, link_budget
-from netsim.transmitters import Transmitters
+from netsim.slot_fading import FadingSlots
+from netsim.uplinks import make_uplinks
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
@@ -121,6 +121,7 @@ class World(Ground):
         presences: on/off trajectory of each terminal.
         uplinks: the shared uplink of each cell.
         interference: what cells do to each other just now, if they are coupled.
+        transmit_w: what each terminal's transmitter draws while it is on the air, watts; read whenever it goes there.
         on_air: activity of each site, for its no-load power.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
@@ -131,6 +132,7 @@ class World(Ground):
     presences: list[Presence]
     uplinks: list[Uplink]
     interference: CoupledInterference | None
+    transmit_w: list[float]
     terminal_meter: Meter
     site_meter: Meter
     backhaul_meter: Meter
@@ -183,9 +185,19 @@ def enliven(ground: Ground) -> World:
     site_meter = Meter(env, ground.sites, SITE_COMPONENTS, budget.energy)
     static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
+    transmit_w = ground.devices.each(transmitting_w).tolist()
     entities = ground.deployment.entity.tolist()
     radio, interference = _links_in_motion(env, ground)
-    uplinks = _uplinks(env, ground, radio, terminal_meter, on_air, interference)
+    uplinks = make_uplinks(
+        env=env,
+        radio=radio,
+        channel=FadingSlots(radio, entities, streams),
+        devices=ground.devices,
+        transmit_w=transmit_w,
+        meter=terminal_meter,
+        activity=[site.change for site in on_air],
+        interference=interference,
+    )
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
@@ -193,6 +205,7 @@ def enliven(ground: Ground) -> World:
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
         uplinks=uplinks,
         interference=interference,
+        transmit_w=transmit_w,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -233,41 +246,6 @@ def _links_in_motion(env: Environment, ground: Ground) -> tuple[Radio, CoupledIn
     radio = ground.radio.copy(least_bit_s_hz=network.link.outage_bit_s_hz / (1.0 - network.link.overhead))
     near = replace(ground.near, cell=ground.near.cell.copy(), gain=ground.near.gain.copy())
     return radio, CoupledInterference(env, radio, near, network.interference)
-
-
-def _uplinks(
-    env: Environment,
-    ground: Ground,
-    radio: Radio,
-    meter: Meter,
-    on_air: list[OnAir],
-    interference: CoupledInterference | None,
-) -> list[Uplink]:
-    """Return the uplinks of all sites; the powers of all transmitters follow them, and what cells do to each other."""
-    up, transmit_w = radio.network.uplink, ground.devices.each(transmitting_w).tolist()
-
-    def full_power(terminals: Iterable[int], share: float) -> None:
-        meter.set_shares("transmit", terminals, transmit_w, share * up.duty)
-
-    uplinks, changed = [], interference.changed if interference is not None else lambda: None
-    for site in on_air:
-        if interference is None and up.power_control is None:
-            uplinks.append(_uplink(env, radio, full_power, site))
-            continue
-        transmitters = Transmitters(radio, ground.devices, transmit_w, meter, changed)
-        uplinks.append(_uplink(env, radio, transmitters.set_shares, site))
-        if interference is not None:
-            interference.add_cell(uplinks[-1], transmitters)
-    return uplinks
-
-
-def _uplink(env: Environment, radio: Radio, duty: Duty, on_air: OnAir) -> Uplink:
-    """Return the uplink of a site, which tells ``duty`` who transmits, and the activity of the site."""
-    band = radio.network.uplink
-    if band.share == "tdma":
-        return TimeShared(env, radio.whole_band_bps, duty, on_air.change)
-    slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
-    return BandShared(env, radio.band_shared_bps, slices, duty, on_air.change)
 
 
 def limit_terminal_energy(world: World) -> None:

@@ -209,13 +209,41 @@ class PowerControl(Section):
     """Share of the path loss that is compensated; 0: all terminals radiate the same, 1: all are received alike."""
 
 
+class Slots(Section):
+    """The uplink slot by slot, for focused studies: the channel fades while a scheduler hands out sub-bands."""
+
+    slot_s: Positive = 1e-3
+    sub_bands: Count = 8
+    """Parts of the band that fade independently and are granted on their own, at one power density."""
+    scheduler: Literal["round_robin", "proportional_fair"] = "proportional_fair"
+    """round_robin: the whole band in turns of a slot; proportional_fair: every sub-band to the largest rate over the
+    average so far."""
+    averaging_slots: Annotated[float, Field(ge=1)] = 50
+    """proportional_fair: over how many slots the average forgets."""
+    coherence_time_s: Positive = 0.05
+    """Time in which a channel changes, 0.423 over the largest Doppler shift: 43 ms at 3 km/h and 3.5 GHz."""
+    burst_slots: Count = 20
+    """Slots worked out at a time; no result but the course of transmit power within a burst depends on it."""
+
+
 class Uplink(Section):
     """The radio channel that the terminals of a cell share towards their base station."""
 
     bandwidth_hz: Positive = 0.9e6
     """Band granted to the learning service in every cell."""
-    share: Literal["ofdma", "tdma"] = "ofdma"
-    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length."""
+    share: Literal["ofdma", "tdma", "proportional_fair", "max_min", "sequential", "allotted", "slots"] = "ofdma"
+    """ofdma: all at once, an equal slice each, power-limited; tdma: the whole band in turns of equal length;
+    proportional_fair: turns that go to whose fading is best against its own mean; max_min: turns of such lengths that
+    all run equally fast; sequential: one after the other in order of arrival; allotted: a slice of its own for every
+    scheduled terminal, for the whole iteration, see allocation; slots: see slots."""
+    slots: Slots = Slots()
+    allocation: Literal["equal_split", "proportional", "min_max_delay", "energy_minimal"] = "equal_split"
+    """allotted: equal_split: equal slices; proportional: to bits over spectral efficiency; min_max_delay: all arrive
+    together, as early as possible; energy_minimal: all arrive at deadline_s at the least energy of processors and
+    transmitters, with clocks and powers to match. The last two count on every terminal's usual compute time."""
+    deadline_s: Positive = 1.0
+    """energy_minimal: when updates shall arrive, counted from the end of the broadcast; min_max_delay is used in
+    iterations in which that cannot be."""
     min_slice_hz: Positive = 180e3
     """ofdma: narrowest slice (one resource block); further uploads wait in line."""
     noise_figure_db: NonNegative = 5.0

@@ -10,6 +10,8 @@ from netsim.world import World
 from tests.netsim.counting import Counting
 from tests.netsim.worlds import scenario, world
 
+SHARES = ("tdma", "ofdma", "proportional_fair", "max_min", "sequential", "allotted", "slots")
+ALLOCATIONS = ("equal_split", "proportional", "min_max_delay", "energy_minimal")
 SLOWDOWNS = ("none", "shifted_exponential", "pareto", "lognormal", "bimodal")
 
 
@@ -40,7 +42,7 @@ def terminals(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, **fixed: Any) -> World:
+def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...] = SHARES, **fixed: Any) -> World:
     """Return a fresh world that lasts a few simulated seconds; without a low ceiling no two links are equally fast."""
     settings: dict[str, Any] = {
         "budget": {"time_s": draw(st.floats(0.1, 3.0))},
@@ -55,7 +57,10 @@ def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, **fixed: Any) -> World
         "network": {
             "link": {"max_bit_s_hz": max_bit_s_hz},
             "uplink": {
-                "share": draw(st.sampled_from(["tdma", "ofdma"])),
+                "share": draw(st.sampled_from(shares)),
+                "allocation": draw(st.sampled_from(ALLOCATIONS)),
+                "deadline_s": draw(st.floats(0.01, 0.3)),
+                "slots": {"scheduler": draw(st.sampled_from(["round_robin", "proportional_fair"]))},
                 "min_slice_hz": draw(st.sampled_from([180e3, 450e3])),
             },
         },

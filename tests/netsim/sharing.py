@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -35,23 +35,29 @@ class Fate:
     over: bool = False
 
 
-def by_hand(uploads: list[Upload], rate: Rate, places: int = 2**31) -> list[Fate]:
-    """Step from change to change, looking at every upload each time; those beyond ``places`` wait in line."""
+Rule = Callable[[list[int], float], list[tuple[float, float]]]
+"""(terminals present in order of arrival, time) -> bit/s and share of the time on the air of each."""
+
+
+def by_rule(uploads: list[Upload], rule: Rule, changes_s: Sequence[float] = ()) -> list[Fate]:
+    """Step from change to change, looking at every upload each time; the rule may change at ``changes_s`` too."""
     fates = [Fate() for _ in uploads]
     arrivals = sorted(range(len(uploads)), key=lambda i: uploads[i].start_s)
     present: list[int] = []
     now = 0.0
     while arrivals or present:
-        active = present[:places]
-        speed = {i: rate(uploads[i].terminal, len(active)) for i in active}
-        left_s = {i: (uploads[i].bits - fates[i].sent_bits) / speed[i] for i in active}
-        changes = [uploads[i].cancel_s - now for i in present] + [uploads[i].start_s - now for i in arrivals[:1]]
-        step_s = max(0.0, min([*changes, *left_s.values()]))
-        now += step_s
-        for i in active:
-            fates[i].sent_bits += speed[i] * step_s
-            fates[i].airtime_s += step_s
-            if left_s[i] <= step_s * (1.0 + 1e-13):
+        shares = dict(zip(present, rule([uploads[i].terminal for i in present], now), strict=True))
+        left_s = {i: (uploads[i].bits - fates[i].sent_bits) / bps for i, (bps, _) in shares.items() if bps > 0.0}
+        moments_s = [uploads[i].cancel_s for i in present] + [uploads[i].start_s for i in arrivals[:1]]
+        moments_s += [moment_s for moment_s in changes_s if moment_s > now]
+        step_s = max(0.0, min([*left_s.values(), *(moment_s - now for moment_s in moments_s)]))
+        if step_s == inf:
+            break
+        now = min((m for m in moments_s if m - now <= step_s), default=now + step_s)
+        for i, (bps, share) in shares.items():
+            fates[i].sent_bits += bps * step_s
+            fates[i].airtime_s += share * step_s
+            if left_s.get(i, inf) <= step_s * (1.0 + 1e-13):
                 fates[i] = Fate(now, uploads[i].bits, fates[i].airtime_s, True)
         for i in present:
             fates[i].over |= uploads[i].cancel_s <= now
@@ -59,6 +65,16 @@ def by_hand(uploads: list[Upload], rate: Rate, places: int = 2**31) -> list[Fate
         while arrivals and uploads[arrivals[0]].start_s <= now:
             present.append(arrivals.pop(0))
     return fates
+
+
+def by_hand(uploads: list[Upload], rate: Rate, places: int = 2**31) -> list[Fate]:
+    """Let all send who have one of ``places``, at rates that depend on how many do; the others wait in line."""
+
+    def rule(terminals: list[int], now: float) -> list[tuple[float, float]]:
+        n = min(len(terminals), places)
+        return [(rate(terminal, n), 1.0) for terminal in terminals[:n]] + [(0.0, 0.0)] * (len(terminals) - n)
+
+    return by_rule(uploads, rule)
 
 
 @dataclass

@@ -9,6 +9,7 @@ import pytest
 from netsim.availability import Presence
 from netsim.simulation import Result
 from scenarios.streams import Streams
+from tests.netsim.any_scenario import SHARES
 from tests.netsim.counting import Counting
 from tests.netsim.worlds import run, scenario, world
 
@@ -31,7 +32,7 @@ def messy(seed: int, method: Counting | None = None, per_site: int = 3) -> Resul
     return run(world(scenario(**MESSY), 2, per_site, seed), method)
 
 
-@pytest.mark.parametrize("share", ["tdma", "ofdma"])
+@pytest.mark.parametrize("share", SHARES)
 @pytest.mark.parametrize("policy", ["all", "first_k", "deadline"])
 def test_two_runs_with_one_seed_are_identical_bit_for_bit(share: str, policy: str) -> None:
     changes = MESSY | {"network": {"uplink": {"share": share}}, "collection": {"policy": policy, "deadline_s": 0.1}}

@@ -8,8 +8,9 @@ import pytest
 from channel_models.fading import ErgodicSpectralEfficiency, Rician, rayleigh_ergodic_se
 from channel_models.link_adaptation import ShannonGap
 from channel_models.rates import ofdma_rate
-from netsim.cell import BandShared, TimeShared
+from netsim.cell import Allotted, BandShared, InTurn, MaxMin, ProportionalFair, TimeShared
 from netsim.cohort.engine import simulate_cohorts
+from netsim.engines import needs_processes
 from netsim.link_tables import LOWEST_K_DB, fading_rows, uplink_tables
 from netsim.radio import Radio, link_budget
 from netsim.world import World
@@ -314,3 +315,37 @@ def test_the_power_follows_a_link_that_changes_during_an_upload() -> None:
     assert after_w == pytest.approx(before_w / 10.0**0.9, rel=1e-12)
     expected_j = before_w / 0.35 + 2.0 * after_w / 0.35 + 3.0 * 0.15
     assert where.terminal_meter.energy_j(0, "transmit") == pytest.approx(expected_j, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("share", "kind"),
+    [
+        ("proportional_fair", ProportionalFair),
+        ("max_min", MaxMin),
+        ("sequential", InTurn),
+        ("allotted", Allotted),
+    ],
+)
+def test_every_way_of_sharing_has_its_discipline_and_only_processes_know_the_newer_ones(share: str, kind: type) -> None:
+    where = made(uplink={"share": share})
+    assert [type(cell) for cell in where.uplinks] == [kind] * SITES
+    assert needs_processes(where.scenario) == "network.uplink.share"
+    assert needs_processes(made(uplink={"share": "tdma"}).scenario) is None
+
+
+def test_choosing_among_fading_terminals_gains_rate_and_without_fading_it_is_turns() -> None:
+    faded, steady = (made(propagation={"fading": fading}).radio for fading in ("rayleigh", "none"))
+    for i in range(SITES * PER_SITE):
+        assert faded.proportional_fair_bps(i, 1) == faded.whole_band_bps(i)
+        assert steady.proportional_fair_bps(i, 4) == steady.whole_band_bps(i) / 4
+        if 0.0 < faded.uplink_efficiency[i] < 5.0:
+            assert faded.whole_band_bps(i) / 4 < faded.proportional_fair_bps(i, 4) <= faded.whole_band_bps(i)
+
+
+def test_a_slice_of_a_share_of_the_power_has_the_rate_of_its_snr() -> None:
+    where = made(link={"overhead": 0.25}, uplink={"bandwidth_hz": 2e6})
+    law = ShannonGap(2.0)
+    for i, snr in enumerate(where.radio.uplink_snr):
+        assert where.radio.slice_bps(i, 2e6 / 3) == pytest.approx(where.radio.band_shared_bps(i, 3), rel=1e-12)
+        weak_bps = 0.75 * 0.4e6 * float(law.spectral_efficiency(snr * 5.0 * 0.1))
+        assert where.radio.slice_bps(i, 0.4e6, 0.1) == pytest.approx(weak_bps, rel=1e-3, abs=1.0)

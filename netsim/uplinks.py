@@ -1,0 +1,109 @@
+"""The uplinks of all cells: how the scenario has them shared, and who is told of what happens on them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from simpy import Environment
+
+from netsim.cell import (
+    Allotted,
+    BandShared,
+    BestAgainstAverage,
+    Busy,
+    Duty,
+    InTurn,
+    MaxMin,
+    ProportionalFair,
+    RoundRobin,
+    Scheduler,
+    Slice,
+    SlotLevel,
+    TimeShared,
+    Uplink,
+)
+from netsim.compute import Fleet
+from netsim.energy import Meter
+from netsim.interference import CoupledInterference
+from netsim.radio import Radio
+from netsim.slot_fading import FadingSlots
+from netsim.transmitters import Transmitters
+from scenarios.errors import ScenarioError
+from scenarios.network import Slots
+from scenarios.network import Uplink as UplinkRules
+
+
+def make_uplinks(
+    env: Environment,
+    radio: Radio,
+    channel: FadingSlots,
+    devices: Fleet,
+    transmit_w: list[float],
+    meter: Meter,
+    activity: Iterable[Busy],
+    interference: CoupledInterference | None,
+) -> list[Uplink]:
+    """Return the uplinks of all sites.
+
+    Args:
+        env: the clock.
+        radio: links of the run.
+        channel: fading from slot to slot, for the slot-level engine.
+        devices: hardware of all terminals.
+        transmit_w: what each terminal's transmitter draws on the air at full power; read whenever it goes there.
+        meter: energy of all terminals; the powers of all transmitters follow the uplinks.
+        activity: told of each site whether anybody is on the air there.
+        interference: what cells do to each other, if they are coupled.
+
+    Raises:
+        ScenarioError: power control with a way of sharing that sets powers itself.
+    """
+    up = radio.network.uplink
+    _check(up)
+
+    def full_power(terminals: Iterable[int], share: float) -> None:
+        meter.set_shares("transmit", terminals, transmit_w, share * up.duty)
+
+    uplinks, changed = [], interference.changed if interference is not None else lambda: None
+    for busy in activity:
+        if interference is None and up.power_control is None:
+            uplinks.append(_uplink(env, radio, channel, full_power, busy))
+            continue
+        transmitters = Transmitters(radio, devices, transmit_w, meter, changed)
+        uplinks.append(_uplink(env, radio, channel, transmitters.set_shares, busy))
+        if interference is not None:
+            interference.add_cell(uplinks[-1], transmitters)
+    return uplinks
+
+
+def _check(up: UplinkRules) -> None:
+    if up.power_control is not None and up.share in ("allotted", "slots"):
+        allowed = "ofdma, tdma, proportional_fair, max_min or sequential with power_control"
+        raise ScenarioError("network.uplink.share", up.share, allowed)
+
+
+def _uplink(env: Environment, radio: Radio, channel: FadingSlots, duty: Duty, busy: Busy) -> Uplink:
+    """Return the uplink of a site, which tells ``duty`` who transmits and ``busy`` whether anybody does."""
+
+    def slice_bps(terminal: int, part: Slice) -> float:
+        return radio.slice_bps(terminal, part.bandwidth_hz, part.power_share)
+
+    band = radio.network.uplink
+    slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
+    make: dict[str, Callable[[], Uplink]] = {
+        "ofdma": lambda: BandShared(env, radio.band_shared_bps, slices, duty, busy),
+        "tdma": lambda: TimeShared(env, radio.whole_band_bps, duty, busy),
+        "proportional_fair": lambda: ProportionalFair(env, radio.proportional_fair_bps, duty, busy),
+        "max_min": lambda: MaxMin(env, radio.whole_band_bps, duty, busy),
+        "sequential": lambda: InTurn(env, radio.whole_band_bps, duty, busy),
+        "allotted": lambda: Allotted(env, slice_bps, duty, busy),
+        "slots": lambda: SlotLevel(
+            env, channel, _scheduler(band.slots), band.slots.slot_s, band.slots.burst_slots, duty, busy
+        ),
+    }
+    return make[band.share]()
+
+
+def _scheduler(slots: Slots) -> Scheduler:
+    """Return the rule by which slots are granted."""
+    return RoundRobin() if slots.scheduler == "round_robin" else BestAgainstAverage(slots.averaging_slots)

@@ -1,0 +1,59 @@
+"""One cell worked out slot by slot and as flows: how far each upload's time differs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from netsim.world import World
+from tests.netsim.sharing import Upload, drive
+from tests.netsim.worlds import scenario, world
+
+FLOWS = {"round_robin": "tdma", "proportional_fair": "proportional_fair"}
+LINK = {"model": "shannon", "shannon_gap_db": 0.0, "max_bit_s_hz": 100.0, "min_sinr_db": -200.0, "overhead": 0.0}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A cell whose terminals all begin to upload at once.
+
+    Attributes:
+        scheduler: of the slots.
+        coherence_time_s: of the channel.
+        uploads: how many, at evenly spaced SNRs.
+        bits: size of each.
+        snr_db: lowest and highest mean SNR.
+        slot_s: length of a slot.
+    """
+
+    scheduler: str
+    coherence_time_s: float
+    uploads: int = 20
+    bits: float = 8e6
+    snr_db: tuple[float, float] = (0.0, 20.0)
+    slot_s: float = 0.5e-3
+
+    def finishes_s(self, share: str, seed: int) -> NDArray[np.float64]:
+        """Return (uploads,) when each upload is done."""
+        where = self.cell(share, seed)
+        uploads = [Upload(i, 0.0, self.bits) for i in range(self.uploads)]
+        return np.array([outcome.finish_s for outcome in drive(where.env, where.uplinks[0], uploads)])
+
+    def cell(self, share: str, seed: int) -> World:
+        """Return the cell with everybody at the SNR that is wanted."""
+        slots = {"scheduler": self.scheduler, "coherence_time_s": self.coherence_time_s, "slot_s": self.slot_s}
+        uplink = {"share": share, "bandwidth_hz": 20e6, "slots": slots}
+        settings = scenario(network={"propagation": {"fading": "rayleigh"}, "link": LINK, "uplink": uplink})
+        where = world(settings, 1, self.uploads, seed)
+        radio, snr = where.radio, 10.0 ** (np.linspace(*self.snr_db, self.uploads) / 10.0)
+        radio.serving_gain[:] = snr * radio.uplink_noise_w / radio.tx_power_w
+        radio.refresh(slice(None))
+        return where
+
+    def errors(self, seed: int) -> tuple[float, float, float]:
+        """Return mean and largest relative difference of an upload's time, and the flows' makespan over the slots'."""
+        flow, slots = (self.finishes_s(share, seed) for share in (FLOWS[self.scheduler], "slots"))
+        differences = np.abs(flow / slots - 1.0)
+        return float(differences.mean()), float(differences.max()), float(flow.max() / slots.max() - 1.0)
