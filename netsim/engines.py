@@ -15,7 +15,9 @@ from scenarios.schema import Scenario
 MANY = 100_000
 """Terminals beyond which cohorts are chosen by themselves."""
 
-ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {}
+ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
+    "network.uplink.transfer": lambda scenario: scenario.network.uplink.transfer == "over_the_air",
+}
 """Fields, and whether a scenario uses them in a way that cohorts do not know."""
 
 

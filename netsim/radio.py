@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from channel_models.fading import ErgodicSpectralEfficiency, NoFading, Rayleigh, Rician
+from channel_models.fading import ErgodicSpectralEfficiency, FadingLaw, NoFading, Rayleigh, Rician
 from channel_models.link_adaptation import McsEnvelope, ShannonGap
 from channel_models.path_loss import ENVIRONMENTS
 from channel_models.sinr import downlink_sinr
@@ -89,6 +89,11 @@ class Radio:
         """(terminals,) whether the terminal is in coverage in both directions."""
         least = self.network.link.outage_bit_s_hz
         return (self.uplink_efficiency >= least) & (self.downlink_efficiency >= least)
+
+    @property
+    def fading_laws(self) -> tuple[FadingLaw, ...]:
+        """Laws of the small-scale fading; ``fading`` says which one holds for whom."""
+        return tuple(table.fading for table in self._tables)
 
     def band_shared_bps(self, terminal: int, n: int) -> float:
         """Uplink rate in one of ``n`` slices, full power in the slice, bit/s."""

@@ -14,6 +14,7 @@ from simpy import Environment
 
 from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
+from netsim.analog import Air
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
 from netsim.cell import BandShared, TimeShared, Uplink
@@ -28,6 +29,7 @@ from netsim.energy import (
     SitePower,
     transmitter_w,
 )
+from netsim.joint import JointUplink
 from netsim.radio import Radio, link_budget
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
@@ -170,12 +172,18 @@ def enliven(ground: Ground) -> World:
     on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
     transmit_w = ground.devices.each(transmitting_w).tolist()
     entities, radio = ground.deployment.entity.tolist(), ground.radio.copy()
+    if scenario.network.uplink.transfer == "over_the_air":
+        airs = [Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)]
+        pairs = zip(airs, on_air, strict=True)
+        uplinks: list[Uplink] = [_joint_uplink(env, air, terminal_meter, budget, site) for air, site in pairs]
+    else:
+        uplinks = [_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air]
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
-        uplinks=[_uplink(env, radio, terminal_meter, transmit_w, site) for site in on_air],
+        uplinks=uplinks,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
@@ -219,6 +227,15 @@ def _uplink(env: Environment, radio: Radio, meter: Meter, transmit_w: list[float
         return TimeShared(env, radio.whole_band_bps, duty, on_air.change)
     slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
     return BandShared(env, radio.band_shared_bps, slices, duty, on_air.change)
+
+
+def _joint_uplink(env: Environment, air: Air, meter: Meter, budget: Budget, on_air: OnAir) -> JointUplink:
+    """Return an uplink on which the terminals of a site send together."""
+
+    def power(terminal: int, power_w: float) -> None:
+        meter.set_power(terminal, "transmit", power_w)
+
+    return JointUplink(env, air, power, budget, on_air.change)
 
 
 def limit_terminal_energy(world: World) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from scenarios.sections import Count, NonNegative, Positive, Section, Share
 
@@ -122,6 +122,26 @@ class LinkAdaptation(Section):
     """Share of the resource elements taken by control and reference signals."""
 
 
+class OverTheAir(Section):
+    """Analog aggregation: all terminals send at once, one value a sub-carrier and symbol, and the air adds them up.
+
+    Truncated channel inversion: every terminal scales its symbols so that all arrive alike, as strong as the worst of
+    them can, and is silent on sub-carriers it hears too weakly. Sub-carriers fade independently of one another and
+    keep their fading during a transfer. What the terminals have to agree on before (channels, powers, mean and
+    deviation of the values) is taken to fit into ``access_delay_s``.
+    """
+
+    subcarrier_spacing_hz: Positive = 15e3
+    cyclic_prefix: NonNegative = 0.0714
+    """Length of the guard interval over that of the symbol it precedes."""
+    truncation_threshold: Annotated[float, Field(gt=0, le=1)] = 0.032
+    """Power gain of the small-scale fading (mean 1) below which a terminal is silent on a sub-carrier."""
+    phase_error_rad: NonNegative = 0.0
+    """Standard deviation of the phase with which a terminal's symbols arrive."""
+    divide_by: Literal["senders", "active"] = "senders"
+    """What the sum on a sub-carrier is divided by: all who take part, or those who are not silent there."""
+
+
 class Uplink(Section):
     """The radio channel that the terminals of a cell share towards their base station."""
 
@@ -136,6 +156,22 @@ class Uplink(Section):
     """Rise over thermal noise caused by other cells."""
     access_delay_s: NonNegative = 0.01
     """Scheduling request and grant before every upload."""
+    transfer: Literal["digital", "over_the_air"] = "digital"
+    """digital: every terminal sends a message of its own; over_the_air: a cell's terminals wait for one another and
+    send analog symbols together, of which the base station hears the sum and noise (``share`` and ``min_slice_hz``
+    mean nothing then)."""
+    over_the_air: OverTheAir = OverTheAir()
+
+    @model_validator(mode="after")
+    def _room_for_a_subcarrier(self) -> Uplink:
+        if self.transfer == "over_the_air" and self.subcarriers < 1:
+            raise ValueError("a bandwidth_hz of at least one sub-carrier")
+        return self
+
+    @property
+    def subcarriers(self) -> int:
+        """Sub-carriers of an over-the-air transfer that fit into the band."""
+        return int(self.bandwidth_hz / self.over_the_air.subcarrier_spacing_hz * (1.0 + 1e-12))
 
 
 class Downlink(Section):
