@@ -132,9 +132,11 @@ class AirDistortion:
 
     def amplitude(self) -> FloatArray:
         """Return (K, sub-carriers) how strong each sender's symbols arrive, over what was agreed on."""
-        carriers, streams = np.arange(self.sent.subcarriers), self.streams
-        u = streams.uniform("over-the-air fading", self.entity[:, None], self.edge_round, carriers)
-        phase = self.rules.phase_error_rad * streams.normal("over-the-air phase", self.entity, self.edge_round)
+        streams, rules = self.streams, self.rules
+        alike_hz = rules.coherence_bandwidth_hz or rules.subcarrier_spacing_hz
+        block = (np.arange(self.sent.subcarriers) * rules.subcarrier_spacing_hz / alike_hz * (1.0 + 1e-12)).astype(int)
+        u = streams.uniform("over-the-air fading", self.entity[:, None], self.edge_round, block)
+        phase = rules.phase_error_rad * streams.normal("over-the-air phase", self.entity, self.edge_round)
         return np.asarray((u >= self.truncated[:, None]) * np.cos(phase)[:, None])
 
     def received(self, symbols: FloatArray) -> FloatArray:

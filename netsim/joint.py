@@ -1,8 +1,9 @@
 """Sending together: an uplink on which nobody starts before all who are wanted are ready, and who is wanted.
 
 The base station waits for everybody still expected, for the first K to be ready, or until a deadline and then for one
-at least; those who are ready at that moment send, the others are too late. A sender that leaves in mid-transmission
-is lost: its part is left out of the sum, while power and duration stay as they were agreed on.
+at least; those who are ready at that moment send, the others are too late and told so when the transmission is over.
+A sender that leaves in mid-transmission is lost: its part is left out of the sum, while power and duration stay as
+they were agreed on.
 """
 
 from __future__ import annotations

@@ -126,14 +126,16 @@ class OverTheAir(Section):
     """Analog aggregation: all terminals send at once, one value a sub-carrier and symbol, and the air adds them up.
 
     Truncated channel inversion: every terminal scales its symbols so that all arrive alike, as strong as the worst of
-    them can, and is silent on sub-carriers it hears too weakly. Sub-carriers fade independently of one another and
-    keep their fading during a transfer. What the terminals have to agree on before (channels, powers, mean and
-    deviation of the values) is taken to fit into ``access_delay_s``.
+    them can, and is silent on sub-carriers it hears too weakly. Sub-carriers keep their fading during a transfer. What
+    the terminals have to agree on before (channels, powers, mean and deviation of the values) is taken to fit into
+    ``access_delay_s``.
     """
 
     subcarrier_spacing_hz: Positive = 15e3
     cyclic_prefix: NonNegative = 0.0714
     """Length of the guard interval over that of the symbol it precedes."""
+    coherence_bandwidth_hz: Positive | None = None
+    """Neighbouring sub-carriers within it fade alike; absent: every one on its own."""
     truncation_threshold: Annotated[float, Field(gt=0, le=1)] = 0.032
     """Power gain of the small-scale fading (mean 1) below which a terminal is silent on a sub-carrier."""
     phase_error_rad: NonNegative = 0.0

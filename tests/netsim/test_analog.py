@@ -115,6 +115,15 @@ def test_a_silent_sender_is_missing_from_its_sub_carriers_and_nowhere_else() -> 
     np.testing.assert_allclose(distortion.received(x), expected, rtol=0.0, atol=1e-12)
 
 
+def test_within_the_coherence_bandwidth_sub_carriers_fade_alike() -> None:
+    where, air = place(4, truncation_threshold=0.7, coherence_bandwidth_hz=150e3)
+    amplitude = heard(where, air, [4, 5, 6, 7], 600).amplitude().reshape(4, 6, 10)
+    assert (amplitude == amplitude[:, :, :1]).all()
+    assert 0.0 < amplitude.mean() < 1.0
+    each = heard(*place(4, truncation_threshold=0.7), [4, 5, 6, 7], 600).amplitude().reshape(4, 6, 10)
+    assert not (each == each[:, :, :1]).all()
+
+
 def test_divided_by_those_who_are_not_silent_the_mean_is_theirs_and_0_where_nobody_is_heard() -> None:
     where, air = place(3, power_dbm=500.0, truncation_threshold=1.0, divide_by="active")
     distortion = heard(where, air, [3, 4, 5], 60)
