@@ -72,12 +72,15 @@ class Air:
 
         Everybody arrives as strong as the worst can; a message narrower than the band has its whole power in the
         sub-carriers it needs.
+
+        Raises:
+            ValueError: there is nothing to send.
         """
         radio, who = self._radio, np.array(senders)
         used, gain = min(values, self._whole_band), radio.serving_gain[who]
         inversion = self._inversion[radio.fading[who]]
-        rho0_w = float(aligned_power_w(radio.tx_power_w[who], gain, inversion, used).min())
         duration_s = transfer_s(values, used, self._symbol_s)
+        rho0_w = float(aligned_power_w(radio.tx_power_w[who], gain, inversion, used).min())
         busy = values * self._symbol_s / duration_s  # mean number of sub-carriers: the last symbol may not be full
         radiated_w = radiated_power_w(rho0_w, gain, inversion, busy)
         noise_w = float(radio.uplink_noise_w[who].max()) / self._whole_band

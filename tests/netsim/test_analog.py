@@ -65,6 +65,11 @@ def test_the_noise_of_a_site_follows_from_its_worst_sender() -> None:
     assert narrow.noise_std == pytest.approx(sent.noise_std / 2.0)  # four times the power in every sub-carrier
 
 
+def test_a_method_that_sums_nothing_up_cannot_send_together() -> None:
+    with pytest.raises(ValueError, match="needs values"):
+        place()[1].transmission([4, 5], 0)
+
+
 def test_links_of_different_fading_arrive_alike_at_different_cost() -> None:
     where, air = place(8, "rician")
     senders = list(range(8, 16))
