@@ -153,6 +153,7 @@ def build_setting(
         overhead_bits=learning.message_overhead_bits,
         fixed_bits=learning.message_bits,
         edge_metrics=scenario.output.edge_metrics,
+        over_the_air=scenario.network.uplink.transfer == "over_the_air",
     )
 
 
@@ -179,6 +180,14 @@ def check_method(key: str, entry: MethodEntry) -> tuple[type[Method], Any]:
 
 
 def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
-    """Return a fresh method for one run."""
+    """Return a fresh method for one run.
+
+    Raises:
+        ScenarioError: as :func:`check_method`; or the network adds updates up over the air, and the method needs each
+            of them.
+    """
     kind, parameters = check_method(key, entry)
+    if setting.over_the_air and not (kind.sums_updates or kind.protocol == "isolated"):
+        allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
+        raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)
     return kind(setting, parameters)

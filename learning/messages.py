@@ -30,6 +30,8 @@ class Sizes:
         aggregate_bits: what a base station sends to the cloud.
         samples: (terminals,) visits of a training row per update, certificates included; time and energy follow.
         fixed_samples: (terminals,) those of them that do not grow with H; C_dev is charged for the rest.
+        update_values: numbers of the update that a base station sums up, which the air can do for it; 0 if it does
+            anything else with them.
     """
 
     cloud_bits: float
@@ -38,6 +40,7 @@ class Sizes:
     aggregate_bits: float
     samples: NDArray[np.float64]
     fixed_samples: NDArray[np.float64]
+    update_values: int = 0
 
 
 class Cohort(Protocol):

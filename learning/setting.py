@@ -30,6 +30,7 @@ class Setting:
         overhead_bits: added to every message.
         fixed_bits: size of every message, if it is stated rather than worked out.
         edge_metrics: whether scores and certificates are measured at base-station aggregations too.
+        over_the_air: whether updates reach a base station as a sum that the air has made and distorted.
     """
 
     federation: Federation
@@ -44,6 +45,7 @@ class Setting:
     overhead_bits: float = 0.0
     fixed_bits: float | None = None
     edge_metrics: bool = True
+    over_the_air: bool = False
 
     @property
     def tasks(self) -> int:

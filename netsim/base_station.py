@@ -12,6 +12,7 @@ from simpy import Event
 
 from netsim.allotment import Allotter
 from netsim.collection import Gathering, share_of
+from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
@@ -69,7 +70,7 @@ class BaseStation:
         cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
         work = self.method.train(cohort, plan)
         yield from self._broadcast(sizes.broadcast_bits, scheduled)
-        gathering = Gathering(self.env, self.world.scenario.collection, indices.tolist())
+        gathering = self._gather(indices.tolist(), sizes)
         clocks = self._allotter.hand_out(indices, sizes)
         assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, clocks)
         for terminal in scheduled:
@@ -79,11 +80,22 @@ class BaseStation:
         if not self.world.budget.pay("cost", self.world.scenario.budget.cost_per_bs_iteration):
             raise OutOfBudgetError
         arrived = np.array([terminal.index in gathering.arrived for terminal in scheduled])
-        self.method.merge(cohort, work, arrived)
-        self.recorder.edge(
-            EdgeRound(self.index, cloud_round, self.edge_rounds, plan, len(scheduled), len(gathering.arrived))
-        )
+        air, noise = gathering.distortion(self.edge_rounds), None
+        if air is None:
+            self.method.merge(cohort, work, arrived)
+        else:
+            self.method.merge(cohort, work, arrived, air)
+            noise = air.noise_std
+        counted = len(scheduled), len(gathering.arrived)
+        self.recorder.edge(EdgeRound(self.index, cloud_round, self.edge_rounds, plan, *counted, noise))
         self.edge_rounds += 1
+
+    def _gather(self, expected: list[int], sizes: Sizes) -> Gathering:
+        """Return where the updates of an iteration go: one after the other, or all at once."""
+        policy, uplink = self.world.scenario.collection, self.world.uplinks[self.index]
+        if isinstance(uplink, JointUplink):
+            return JointGathering(self.env, policy, expected, uplink, sizes)
+        return Gathering(self.env, policy, expected)
 
     def _release(self, scheduled: list[Terminal], gathering: Gathering) -> Steps:
         """Tell the terminals that are too late to stop, and let them do so before the next iteration."""

@@ -10,6 +10,7 @@ from math import ceil
 
 from simpy import Environment, Event
 
+from netsim.analog import AirDistortion
 from scenarios.schema import Collection
 
 
@@ -45,6 +46,10 @@ class Gathering:
         if policy.policy == "deadline":
             alarm = env.timeout(policy.deadline_s)
             alarm.callbacks.append(self._deadline)
+
+    def distortion(self, edge_round: int) -> AirDistortion | None:
+        """Return what the air did to the updates that arrived, if it added them up in iteration ``edge_round``."""
+        return None
 
     def arrive(self, terminal: int) -> None:
         """Take in an update; later than the end of the gathering it is ignored."""

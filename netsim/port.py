@@ -45,6 +45,10 @@ class Sizes(Protocol):
         """What a terminal sends back."""
 
     @property
+    def update_values(self) -> int:
+        """How many numbers of it a base station sums up: what is sent over the air; digital transfers ignore it."""
+
+    @property
     def aggregate_bits(self) -> float:
         """What a base station sends to the cloud."""
 
@@ -70,6 +74,18 @@ class Cohort:
     sites: IntArray
     offsets: IntArray
     terminals: IntArray
+
+
+class Distortion(Protocol):
+    """What the air did to updates that were sent at the same time and heard as one sum."""
+
+    def received(self, symbols: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the (q,) mean of (K, q) symbols as it was heard: the same whenever, and however often, it is asked.
+
+        Args:
+            symbols: what the cohort's terminals that arrived sent, in their order; of mean 0 and variance 1 over all
+                of them.
+        """
 
 
 class Plan(Protocol):
@@ -141,13 +157,15 @@ class Method(Protocol):
     def train(self, cohort: Cohort, plan: Plan) -> Any:
         """Submit local work that starts from the present models of the cohort's sites; return a name for it."""
 
-    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray) -> None:
+    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Let the cohort's sites aggregate the updates that arrived.
 
         Args:
             cohort: as it was trained.
             work: what :meth:`train` returned.
             arrived: (n,) whether the update of each of the cohort's terminals is there; the others are lost.
+            distortion: what the air did to the sum of those that are there, which are of one site; None, and not
+                passed, if every update came as a message of its own.
         """
 
     def combine(self) -> None:

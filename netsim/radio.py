@@ -16,7 +16,7 @@ from channel_models.sinr import downlink_sinr
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
 from netsim.beams import Beams, flat_snr, make_beams
 from netsim.deployment import Deployment
-from netsim.link_tables import LinkTables, downlink_tables, fading_rows, uplink_tables
+from netsim.link_tables import LinkTables, downlink_tables, fading_law, fading_rows, uplink_tables
 from netsim.power import LEAST_POWER_W, wanted_power_w
 from scenarios.network import Network
 from scenarios.streams import Streams
@@ -139,6 +139,10 @@ class Radio:
     def slice_power_w(self, terminal: int, n: int) -> float:
         """Return what :meth:`power_w` returns for one terminal, faster."""
         return min(self.max_power_w.item(terminal), max(self.wanted_power_w.item(terminal) / n, LEAST_POWER_W))
+
+    def fading_law(self, row: int) -> FadingLaw:
+        """Return the law of the small-scale fading of links with ``row`` in :attr:`fading`."""
+        return fading_law(self.network, row)
 
     def band_shared_bps(self, terminal: int, n: int) -> float:
         """Uplink rate in one of ``n`` slices with the power for it, bit/s."""

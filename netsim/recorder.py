@@ -13,7 +13,7 @@ from netsim.world import World
 
 @dataclass(frozen=True)
 class EdgeRound:
-    """One base-station iteration, as far as the network saw it."""
+    """One base-station iteration, as far as the network saw it; ``air_noise`` if updates were summed over the air."""
 
     site: int
     cloud_round: int
@@ -21,6 +21,7 @@ class EdgeRound:
     plan: Plan
     scheduled: int
     participants: int
+    air_noise: float | None = None
 
 
 @dataclass
@@ -66,6 +67,8 @@ class Recorder:
             "scheduled": done.scheduled,
             "participants": done.participants,
         }
+        if done.air_noise is not None:
+            row.world["air_noise"] = done.air_noise
 
     def cloud(self, cloud_round: int, plan: Plan | None) -> None:
         """Record an aggregation at the cloud."""

@@ -213,7 +213,7 @@ class Terminal:
 
     def _transmit(self, bits: float) -> Transfer:
         """Begin to send; all bytes are paid before, what is not sent is refunded."""
-        if not self.world.budget.pay("bytes", bits / 8.0):
+        if self._uplink.prepaid and not self.world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
         return self._uplink.start(self.index, bits)
 

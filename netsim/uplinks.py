@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 
 from simpy import Environment
 
+from netsim.accounts import Budget
+from netsim.analog import Air
 from netsim.cell import (
     Allotted,
     BandShared,
@@ -25,6 +27,7 @@ from netsim.cell import (
 from netsim.compute import Fleet
 from netsim.energy import Meter
 from netsim.interference import CoupledInterference
+from netsim.joint import JointUplink
 from netsim.radio import Radio
 from netsim.slot_fading import FadingSlots
 from netsim.transmitters import Transmitters
@@ -40,7 +43,9 @@ def make_uplinks(
     devices: Fleet,
     transmit_w: list[float],
     meter: Meter,
-    activity: Iterable[Busy],
+    budget: Budget,
+    activity: list[Busy],
+    airs: list[Air],
     interference: CoupledInterference | None,
 ) -> list[Uplink]:
     """Return the uplinks of all sites.
@@ -52,19 +57,24 @@ def make_uplinks(
         devices: hardware of all terminals.
         transmit_w: what each terminal's transmitter draws on the air at full power; read whenever it goes there.
         meter: energy of all terminals; the powers of all transmitters follow the uplinks.
+        budget: pays for what is sent over the air.
         activity: told of each site whether anybody is on the air there.
+        airs: what the air of each site does when its terminals send together.
         interference: what cells do to each other, if they are coupled.
 
     Raises:
-        ScenarioError: power control with a way of sharing that sets powers itself.
+        ScenarioError: parts of the scenario that exclude each other.
     """
     up = radio.network.uplink
-    _check(up)
+    _check(up, interference is not None)
+    if up.transfer == "over_the_air":
+        return [_joint(env, air, meter, budget, busy) for air, busy in zip(airs, activity, strict=True)]
 
     def full_power(terminals: Iterable[int], share: float) -> None:
         meter.set_shares("transmit", terminals, transmit_w, share * up.duty)
 
-    uplinks, changed = [], interference.changed if interference is not None else lambda: None
+    uplinks: list[Uplink] = []
+    changed = interference.changed if interference is not None else lambda: None
     for busy in activity:
         if interference is None and up.power_control is None:
             uplinks.append(_uplink(env, radio, channel, full_power, busy))
@@ -76,10 +86,24 @@ def make_uplinks(
     return uplinks
 
 
-def _check(up: UplinkRules) -> None:
-    if up.power_control is not None and up.share in ("allotted", "slots"):
+def _check(up: UplinkRules, coupled: bool) -> None:
+    """Refuse ways to send that set powers themselves beside those that set them otherwise."""
+    controlled = up.power_control is not None
+    if controlled and up.share in ("allotted", "slots"):
         allowed = "ofdma, tdma, proportional_fair, max_min or sequential with power_control"
         raise ScenarioError("network.uplink.share", up.share, allowed)
+    if up.transfer == "over_the_air" and (controlled or coupled or up.duty < 1.0):
+        allowed = "digital with power_control, a duty below 1 or coupled interference"
+        raise ScenarioError("network.uplink.transfer", up.transfer, allowed)
+
+
+def _joint(env: Environment, air: Air, meter: Meter, budget: Budget, busy: Busy) -> JointUplink:
+    """Return an uplink on which the terminals of a site send together."""
+
+    def power(terminal: int, power_w: float) -> None:
+        meter.set_power(terminal, "transmit", power_w)
+
+    return JointUplink(env, air, power, budget, busy)
 
 
 def _uplink(env: Environment, radio: Radio, channel: FadingSlots, duty: Duty, busy: Busy) -> Uplink:

@@ -14,6 +14,7 @@ from simpy import Environment
 from channel_models.load_coupling import StrongestCells
 from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
+from netsim.analog import Air
 from netsim.availability import Presence
 from netsim.backhaul import Backhaul
 from netsim.cell import Uplink
@@ -195,7 +196,9 @@ def enliven(ground: Ground) -> World:
         devices=ground.devices,
         transmit_w=transmit_w,
         meter=terminal_meter,
+        budget=budget,
         activity=[site.change for site in on_air],
+        airs=[Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)],
         interference=interference,
     )
     return World(

@@ -226,6 +226,28 @@ class Slots(Section):
     """Slots worked out at a time; no result but the course of transmit power within a burst depends on it."""
 
 
+class OverTheAir(Section):
+    """Analog aggregation: all terminals send at once, one value a sub-carrier and symbol, and the air adds them up.
+
+    Truncated channel inversion: every terminal scales its symbols so that all arrive alike, as strong as the worst of
+    them can, and is silent on sub-carriers it hears too weakly. Sub-carriers keep their fading during a transfer. What
+    the terminals have to agree on before (channels, powers, mean and deviation of the values) is taken to fit into
+    ``access_delay_s``.
+    """
+
+    subcarrier_spacing_hz: Positive = 15e3
+    cyclic_prefix: NonNegative = 0.0714
+    """Length of the guard interval over that of the symbol it precedes."""
+    coherence_bandwidth_hz: Positive | None = None
+    """Neighbouring sub-carriers within it fade alike; absent: every one on its own."""
+    truncation_threshold: Annotated[float, Field(gt=0, le=1)] = 0.032
+    """Power gain of the small-scale fading (mean 1) below which a terminal is silent on a sub-carrier."""
+    phase_error_rad: NonNegative = 0.0
+    """Standard deviation of the phase with which a terminal's symbols arrive."""
+    divide_by: Literal["senders", "active"] = "senders"
+    """What the sum on a sub-carrier is divided by: all who take part, or those who are not silent there."""
+
+
 class Uplink(Section):
     """The radio channel that the terminals of a cell share towards their base station."""
 
@@ -256,6 +278,22 @@ class Uplink(Section):
     duty: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the time that the band is an uplink: 1 with a band of its own (FDD), 0.2 to 0.25 of a band in turns
     (TDD) with four downlink slots to each uplink slot. Terminals radiate, and draw power for it, in their share."""
+    transfer: Literal["digital", "over_the_air"] = "digital"
+    """digital: every terminal sends a message of its own; over_the_air: a cell's terminals wait for one another and
+    send analog symbols together, of which the base station hears the sum and noise (``share`` and ``min_slice_hz``
+    mean nothing then)."""
+    over_the_air: OverTheAir = OverTheAir()
+
+    @model_validator(mode="after")
+    def _room_for_a_subcarrier(self) -> Uplink:
+        if self.transfer == "over_the_air" and self.subcarriers < 1:
+            raise ValueError("a bandwidth_hz of at least one sub-carrier")
+        return self
+
+    @property
+    def subcarriers(self) -> int:
+        """Sub-carriers of an over-the-air transfer that fit into the band."""
+        return int(self.bandwidth_hz / self.over_the_air.subcarrier_spacing_hz * (1.0 + 1e-12))
 
 
 class Downlink(Section):

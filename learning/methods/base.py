@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from learning.control.observation import Controller, Observation
 from learning.deferred import Pending
+from learning.distortion import Distortion
 from learning.evaluation import Evaluator, Measurement
 from learning.messages import Cohort, Plan, Sizes
 from learning.setting import Setting
@@ -53,6 +54,8 @@ class Method(ABC):
     """Frozen pydantic dataclass: each parameter with its meaning, range and limiting case."""
     protocol = "hierarchical"
     """How the network runs it: ``"hierarchical"`` or ``"isolated"``."""
+    sums_updates: ClassVar[bool] = False
+    """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         self.setting = setting
@@ -77,8 +80,12 @@ class Method(ABC):
         """Submit the local work of the cohort's terminals, from the present models of its sites."""
 
     @abstractmethod
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
-        """Submit the sites' aggregation of the updates in ``work`` that arrived, (n,) booleans."""
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+        """Submit the sites' aggregation of the updates in ``work`` that arrived, (n,) booleans.
+
+        With a ``distortion`` the cohort is of one site, which heard the sum of them through it; it is passed to
+        methods with ``sums_updates`` only.
+        """
 
     @abstractmethod
     def models(self) -> tuple[State, IntArray]:

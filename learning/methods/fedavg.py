@@ -16,6 +16,7 @@ from pydantic.dataclasses import dataclass
 from learning.control.fixed import FixedControl
 from learning.deferred import ALL, Pending
 from learning.descent import Descent
+from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Plan, Sizes, owners
 from learning.methods.base import BoolArray, IntArray, Method, Node
@@ -50,6 +51,7 @@ class FedAvg(Method):
 
     label = "FedAvg"
     Parameters: ClassVar[Any] = AveragingParameters
+    sums_updates = True
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
@@ -81,7 +83,7 @@ class FedAvg(Method):
         """A whole model everywhere."""
         bits = self.setting.message_bits(self.setting.model.size)
         visits = self._descent.visits(plan.local_iterations)
-        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits))
+        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self.setting.model.size)
 
     def adopt(self, sites: IntArray) -> None:
         """Continue from the global model."""
@@ -92,9 +94,12 @@ class FedAvg(Method):
         terminals, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
         return self._descent.submit(terminals, self._sites, owners(cohort), plan.local_iterations, numbers)
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
-        """Submit the mean of the models that arrived, weighted by training rows; with none, keep the model."""
-        self.queue.submit(self._average, (cohort, work, arrived), writes=[(self._sites, cohort.sites)])
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+        """Submit the mean of the models that arrived, weighted by training rows; with none, keep the model.
+
+        Over the air it is the weighted changes of the model that are sent, and their sum that is heard.
+        """
+        self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=[(self._sites, cohort.sites)])
 
     def combine(self) -> None:
         """Submit the mean of the base stations' models, weighted by training rows."""
@@ -108,8 +113,12 @@ class FedAvg(Method):
         return [None] * len(batch)
 
     def _average(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        for cohort, models, arrived in batch:
+        for cohort, models, arrived, distortion in batch:
             weights = self._rows[cohort.terminals[arrived]]
+            if distortion is not None:
+                changes = (models[arrived] - self._sites.values[cohort.sites]) * weights[:, None]
+                self._sites.values[cohort.sites] += distorted_sum(changes, distortion) / weights.sum()
+                continue
             offsets = within(arrived, cohort.offsets)
             heard = np.diff(offsets) > 0
             total = segment_sums(weights, offsets)[heard, None]

@@ -10,6 +10,12 @@ multi-task learning", PIMRC 2022; derived exactly from
 with the aggregation rule of Ma et al. (CoCoA+), ICML 2015. Every update that arrives changes the duals of its
 terminal; the update of a terminal that was late or lost is forgotten and its duals stay as they were, so the models
 are the exact image of the duals at all times and the duality gap is a certificate.
+
+Over the air a base station hears a distorted sum of the updates, so the u it keeps is no longer the image of its
+terminals' duals, which stay exact. Every error stays in u: the duals then settle at the optimum of a problem that is
+tilted by the sum of all errors. The certificate is taken of the models that follow from the heard u against the exact
+duals, with what that costs in the gap; it does not fall to 0. It needs the duals' own image, which only an observer of
+the whole system knows.
 """
 
 from __future__ import annotations
@@ -23,6 +29,7 @@ from pydantic.dataclasses import dataclass
 from learning.control.fixed import FixedControl
 from learning.control.observation import Controller
 from learning.deferred import ALL, Pending
+from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Plan, Sizes, counts, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
@@ -71,6 +78,7 @@ class HFedMTL(Method):
 
     label = "HFedMTL"
     Parameters: ClassVar[Any] = FixedDualParameters
+    sums_updates = True
     measures_gap = False
     """Whether terminals now measure and upload their gaps: two passes over their rows and two numbers an update."""
 
@@ -84,6 +92,8 @@ class HFedMTL(Method):
         self._first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
         self._r = np.zeros(setting.model.size)
         self._u = self._initial_dual_sums()
+        # The image of the duals, which is what the base stations keep unless the air comes between.
+        self._image = self._u.copy() if setting.over_the_air else self._u
         # Whoever uses a site's row uses with it the site's u, the present r and the duals of the site's terminals.
         self._sites = State(setting.coupling.primal_map(self._u, self._r))
         self._key = setting.streams.key("dual coordinates")
@@ -111,7 +121,8 @@ class HFedMTL(Method):
         size, reported = self.setting.model.size, 2 if self.measures_gap else 0
         bits, H = self.setting.message_bits(size), plan.local_iterations
         certificates = reported * np.diff(self.setting.federation.terminal_offsets).astype(np.float64)
-        return Sizes(bits, bits, self.setting.message_bits(size + reported), bits, H + certificates, certificates)
+        update_bits = self.setting.message_bits(size + reported)
+        return Sizes(bits, bits, update_bits, bits, H + certificates, certificates, size)
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H dual coordinate steps."""
@@ -120,10 +131,11 @@ class HFedMTL(Method):
         reads = [(self._sites, cohort.sites)]
         return self.queue.submit(self._ascend, arguments, reads=reads, weight=len(cohort.terminals))
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Commit and add up the updates that arrived."""
         gamma, _ = self._rules(cohort)
-        self.queue.submit(self._add_up, (cohort, work, arrived, gamma), writes=[(self._sites, cohort.sites)])
+        arguments = (cohort, work, arrived, gamma, distortion)
+        self.queue.submit(self._add_up, arguments, writes=[(self._sites, cohort.sites)])
         if self.measures_gap:
             self._measured.append((work, arrived))
 
@@ -172,12 +184,17 @@ class HFedMTL(Method):
         return self.setting.solver.ascend(jobs).split(sizes)
 
     def _add_up(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        """u <- u + (gamma / n) sum du, and the senders' duals with it."""
-        for cohort, updates, arrived, gamma in batch:
+        """u <- u + (gamma / n) sum du as it was heard, and the senders' duals with it."""
+        for cohort, updates, arrived, gamma, distortion in batch:
             self.setting.solver.commit(updates, arrived, np.repeat(gamma, counts(cohort)))
-            total = segment_sums(updates.du[arrived], within(arrived, cohort.offsets))
+            sent = updates.du[arrived]
+            total = segment_sums(sent, within(arrived, cohort.offsets))
+            heard = total if distortion is None else distorted_sum(sent, distortion)
             sites = cohort.sites
-            self._u[sites] += (gamma / self.setting.federation.task_samples[sites])[:, None] * total
+            share = (gamma / self.setting.federation.task_samples[sites])[:, None]
+            self._u[sites] += share * heard
+            if self._image is not self._u:
+                self._image[sites] += share * total
             self._sites.values[sites] = self.setting.coupling.primal_map(self._u[sites], self._r)
         return [None] * len(batch)
 
@@ -194,10 +211,11 @@ class HFedMTL(Method):
         terminals = np.concatenate([np.arange(a, a + n) for a, n in zip(first, sizes, strict=True)])
         sums = self.setting.solver.sums(terminals, np.repeat(self._sites.values[sites], sizes, axis=0))
         parts = np.split(sums, np.cumsum(sizes)[:-1])
-        rows = self.setting.federation.task_samples
+        rows, exact = self.setting.federation.task_samples, self._image is self._u
+        models = [None if exact else self._sites.values[site] for site in sites]
         return [
-            _numbers(task_certificate(self.setting.coupling, self._u[site], self._r, part, int(rows[site])))
-            for site, part in zip(sites, parts, strict=True)
+            _numbers(task_certificate(self.setting.coupling, self._image[b], self._r, part, int(rows[b]), model))
+            for b, part, model in zip(sites, parts, models, strict=True)
         ]
 
     def _certify_all(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
@@ -205,7 +223,8 @@ class HFedMTL(Method):
         owner, rows = self.setting.federation.terminal_task, self.setting.federation.task_samples
         W, _ = self.setting.coupling.joint_map(self._u)
         sums = self.setting.solver.sums(np.arange(self.setting.terminals), W[owner])
-        certificate = joint_certificate(self.setting.coupling, self._u, sums, owner, rows)
+        models = None if self._image is self._u else W
+        certificate = joint_certificate(self.setting.coupling, self._image, sums, owner, rows, models)
         return [_numbers(certificate)] * len(batch)
 
 

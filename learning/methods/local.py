@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from learning.control.fixed import FixedControl
 from learning.deferred import Pending
 from learning.descent import Descent
+from learning.distortion import Distortion
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Plan, Sizes
 from learning.methods.base import BoolArray, IntArray, Method, Node
@@ -70,7 +71,7 @@ class Local(Method):
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
         return self._descent.submit(who, self._models, who, plan.local_iterations, numbers)
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> None:
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Keep the new models of the terminals that finished."""
         who = cohort.terminals[arrived]
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._models, who)])

@@ -33,10 +33,13 @@ class Certificate:
     gap: float
 
 
-def joint_certificate(coupling: Coupling, U: Array, sums: Array, task_of_terminal: Array, counts: Array) -> Certificate:
-    """Certify the models W = ``coupling.joint_map(U)`` against the joint optimum over all W and r.
+def joint_certificate(
+    coupling: Coupling, U: Array, sums: Array, task_of_terminal: Array, counts: Array, models: Array | None = None
+) -> Certificate:
+    """Certify the models W = ``coupling.joint_map(U)``, or others, against the joint optimum over all W and r.
 
-    Valid at any moment of training and for any r used so far.
+    Valid at any moment of training and for any r used so far. Models that the duals do not imply are further from the
+    optimum by the penalty of the difference.
 
     Args:
         coupling: weights and number of tasks.
@@ -44,24 +47,34 @@ def joint_certificate(coupling: Coupling, U: Array, sums: Array, task_of_termina
         sums: (M, 3) of all terminals at their task's row of W, from ``LocalSolver.sums``.
         task_of_terminal: (M,) int64.
         counts: (B,) samples n_b of each task; a task without samples has no loss.
+        models: (B, d) W, if it is not the image of U.
     """
     means = np.zeros((coupling.tasks, 3))
     np.add.at(means, task_of_terminal, sums)
     means /= np.maximum(np.asarray(counts), 1)[:, None]
     W, r = coupling.joint_map(U)
-    primal, dual = coupling.objective(means[:, 0], W, r), coupling.joint_dual(means[:, 1], U)
-    return Certificate(primal, dual, float(means[:, 2].sum()))
+    dual, terms = coupling.joint_dual(means[:, 1], U), float(means[:, 2].sum())
+    if models is None:
+        return Certificate(coupling.objective(means[:, 0], W, r), dual, terms)
+    astray = coupling.objective(np.zeros(coupling.tasks), models - W)
+    return Certificate(coupling.objective(means[:, 0], models), dual, terms + astray)
 
 
-def task_certificate(coupling: Coupling, u: Array, r: Array, sums: Array, count: int) -> Certificate:
-    """Certify one task's model w = ``coupling.primal_map(u, r)`` against its optimum at this r.
+def task_certificate(
+    coupling: Coupling, u: Array, r: Array, sums: Array, count: int, model: Array | None = None
+) -> Certificate:
+    """Certify one task's model w = ``coupling.primal_map(u, r)``, or another, against its optimum at this r.
 
     Args:
         coupling: weights; the number of tasks plays no part.
         u: (d,) dual sum of the task; r: (d,) shared vector.
         sums: (J, 3) of the task's terminals at w.
         count: samples n_b of the task.
+        model: (d,) w, if it is not the image of u.
     """
     loss, conjugate, terms = sums.sum(axis=0) / max(count, 1)
-    w = coupling.primal_map(u, r)
-    return Certificate(coupling.task_objective(loss, w, r), coupling.task_dual(conjugate, u, r), float(terms))
+    w, dual = coupling.primal_map(u, r), coupling.task_dual(conjugate, u, r)
+    if model is None:
+        return Certificate(coupling.task_objective(loss, w, r), dual, float(terms))
+    astray = 0.5 * coupling.lam * float(np.sum((model - w) ** 2))
+    return Certificate(coupling.task_objective(loss, model, r), dual, float(terms) + astray)

@@ -39,6 +39,9 @@ class Uplink:
         busy: told whether anybody is.
     """
 
+    prepaid = True
+    """Whether a terminal pays for its bytes when it starts an upload."""
+
     def __init__(self, env: Environment, duty: Duty | None = None, busy: Busy | None = None) -> None:
         self.env = env
         self._active: dict[Transfer, None] = {}
