@@ -61,7 +61,7 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     from learning.build import build_method, build_setting
     from netsim.engines import run
     from netsim.port import Method
-    from netsim.table import Table
+    from netsim.table import Chapters, Table
     from netsim.world import build_ground
 
     gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: looking for garbage often finds none
@@ -87,7 +87,8 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     with new_folder(job.root / trial.name) as folder:
         for name in TABLES:
             table = getattr(result, name)
-            write_table(folder / f"{name}.parquet", table.columns if isinstance(table, Table) else table, stamp)
+            rows = table.columns if isinstance(table, Table | Chapters) else table
+            write_table(folder / f"{name}.parquet", rows, stamp)
         if result.trace is not None:
             (folder / "trace.json").write_text(json.dumps(result.trace), encoding="utf-8")
         write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})

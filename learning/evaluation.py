@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.data.federate import Evaluation
 from learning.deferred import DeferredQueue, Pending
 from learning.metrics import evaluate_tasks
 from learning.models import Model
@@ -45,6 +47,22 @@ class Measurement:
         return [] if self.pending_tasks is None else self.pending_tasks.value
 
 
+class _Scored(NamedTuple):
+    """Held-out rows with their scores, in pieces, and (parts,) how many of them are one model's on one task."""
+
+    scores: list[Array]
+    labels: list[Array]
+    sizes: list[IntArray]
+
+    def measured(self) -> Array:
+        """Return (parts, measures)."""
+        if not self.sizes:
+            return np.empty((0, len(MEASURES)))
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate(self.sizes))])
+        measured = evaluate_tasks(np.concatenate(self.scores), np.concatenate(self.labels), offsets)
+        return np.column_stack([getattr(measured, name) for name in MEASURES])
+
+
 class Evaluator:
     """Scores models on validation and test rows, and the training objective.
 
@@ -57,12 +75,10 @@ class Evaluator:
         self._model: Model = setting.model
         self._loss, self._coupling = setting.loss, setting.coupling
         data = setting.federation
-        parts = (data.validation, data.test)
-        self._held_out = [[_slice(p.X, p.y, p.task_offsets, b) for p in parts] for b in range(setting.tasks)]
+        self._held_out = (data.validation, data.test)
         first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
-        training_offsets = data.terminal_offsets[first]
-        self._training = [data.X[training_offsets[b] : training_offsets[b + 1]] for b in range(setting.tasks)]
-        self._labels = data.y
+        self._training_offsets = data.terminal_offsets[first]
+        self._training_rows, self._labels = data.X, data.y
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
@@ -76,61 +92,54 @@ class Evaluator:
         return [{"objective": self._primal(models)} for (models,) in batch]
 
     def _primal(self, models: Array) -> float:
-        scores = [self._model.scores(w, X) for w, X in zip(models, self._training, strict=True)]
-        losses = self._loss.value(np.concatenate(scores), self._labels)
-        sizes = [len(part) for part in scores]
-        mean = np.add.reduceat(losses, np.cumsum([0, *sizes[:-1]])) / sizes
+        offsets = self._training_offsets
+        losses = self._loss.value(self._model.scores_each(models, self._training_rows, offsets), self._labels)
+        mean = np.add.reduceat(losses, offsets[:-1]) / (offsets[1:] - offsets[:-1])
         return self._coupling.objective(mean, models)
 
     def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
         """Score everything and compute all measures together, as many rows at a time as are worth keeping."""
+        scored = _Scored([], [], [])
         parts: list[Array] = []
-        scores: list[Array] = []
-        labels: list[Array] = []
-        rows = 0
-        for task, w in ((task, w) for tasks, models in batch for task, w in zip(tasks, models, strict=True)):
-            for X, y in self._held_out[task]:
-                scores.append(self._model.scores(w, X))
-                labels.append(y)
-                rows += len(y)
-            if rows > _ROWS_AT_A_TIME:
-                parts.append(_measured(scores, labels))
-                scores, labels, rows = [], [], 0
-        if labels:
-            parts.append(_measured(scores, labels))
-        measured = np.concatenate(parts)
+        for tasks, models in batch:
+            for held_out in self._held_out:
+                self._score(held_out, tasks, models, scored)
+            if sum(map(len, scored.labels)) > _ROWS_AT_A_TIME:
+                parts.append(scored.measured())
+                scored = _Scored([], [], [])
+        measured = np.concatenate([*parts, scored.measured()])
         tables, at = [], 0
         for tasks, _ in batch:
-            tables.append(self._rows(tasks.tolist(), measured[at : at + len(tasks) * len(SPLITS)]))
+            of_splits = measured[at : at + len(tasks) * len(SPLITS)].reshape(len(SPLITS), len(tasks), len(MEASURES))
+            tables.append(self._rows(tasks.tolist(), of_splits.swapaxes(0, 1)))
             at += len(tasks) * len(SPLITS)
         return tables
 
+    def _score(self, held_out: Evaluation, tasks: IntArray, models: Array, scored: _Scored) -> None:
+        """Score ``models[i]`` on the rows of ``tasks[i]``: those of tasks that lie side by side are one piece."""
+        breaks = np.flatnonzero(tasks[1:] - tasks[:-1] != 1) + 1
+        for a, b in pairwise([0, *breaks.tolist(), len(tasks)]):
+            offsets = held_out.task_offsets[tasks[a] : tasks[a] + b - a + 1]
+            rows = slice(offsets[0], offsets[-1])
+            scored.scores.append(self._model.scores_each(models[a:b], held_out.X[rows], offsets - offsets[0]))
+            scored.labels.append(held_out.y[rows])
+            scored.sizes.append(offsets[1:] - offsets[:-1])
+
     def _rows(self, tasks: Sequence[int], measured: Array) -> list[dict[str, Any]]:
-        """Return a row per task and split from (tasks x splits, measures) numbers."""
-        values = measured.reshape(len(tasks), len(SPLITS), len(MEASURES))
+        """Return a row per task and split from (tasks, splits, measures) numbers."""
         different = list(dict.fromkeys(tasks))
         if len(different) < len(tasks):
             owner = np.asarray(tasks)
-            values = np.stack([values[owner == task].mean(axis=0) for task in different])
+            measured = np.stack([measured[owner == task].mean(axis=0) for task in different])
+        counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out]
         rows = []
-        for task, of_splits in zip(different, values.tolist(), strict=True):
-            for (_, y), name, numbers in zip(self._held_out[task], SPLITS, of_splits, strict=True):
+        for task, of_splits in zip(different, measured.tolist(), strict=True):
+            for samples, name, numbers in zip(counts, SPLITS, of_splits, strict=True):
                 measured_here = dict(zip(MEASURES, numbers, strict=True))
-                rows.append({"task": self._names[task], "split": name, **measured_here, "samples": len(y)})
+                rows.append({"task": self._names[task], "split": name, **measured_here, "samples": samples[task]})
         return rows
-
-
-def _measured(scores: list[Array], labels: list[Array]) -> Array:
-    """Return (parts, measures) of lists of scores and labels."""
-    offsets = np.concatenate([[0], np.cumsum([len(y) for y in labels])]).astype(np.int64)
-    measured = evaluate_tasks(np.concatenate(scores), np.concatenate(labels), offsets)
-    return np.column_stack([getattr(measured, name) for name in MEASURES])
 
 
 def _copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
     """Put aside the models as they are now, so that all measurements of a run can be made in one call."""
     return queue.submit(take, (models, rows), reads=[(models, rows)])
-
-
-def _slice(X: Array, y: Array, offsets: NDArray[np.int64], index: int) -> tuple[Array, Array]:
-    return X[offsets[index] : offsets[index + 1]], y[offsets[index] : offsets[index + 1]]

@@ -61,7 +61,7 @@ class Cohort(Protocol):
 
 def counts(cohort: Cohort) -> IntArray:
     """Return (S,) how many terminals each site sent its model to."""
-    return np.diff(cohort.offsets)
+    return cohort.offsets[1:] - cohort.offsets[:-1]
 
 
 def owners(cohort: Cohort) -> IntArray:

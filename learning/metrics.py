@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.segments import segment_sums
+
 Floats = NDArray[np.float64]
 
 
@@ -45,22 +47,20 @@ def evaluate_tasks(scores: Floats, y: Floats, task_offsets: NDArray[np.int64]) -
     tasks = len(task_offsets) - 1
     task = np.repeat(np.arange(tasks), np.diff(task_offsets))
 
-    def per_task(values: Floats | NDArray[np.bool_]) -> Floats:
-        return np.asarray(np.bincount(task, weights=values, minlength=tasks), dtype=np.float64)
-
     rows = np.diff(task_offsets).astype(np.float64)
     right, positive = _rightness(scores, y), y > 0
-    n_positive = per_task(positive)
-    right_positive = per_task(right * positive)
-    right_all = per_task(right)
+    n_positive = segment_sums(positive, task_offsets)
+    right_positive = segment_sums(right * positive, task_offsets)
+    right_all = segment_sums(right, task_offsets)
+    losses = np.bincount(task, _logistic_losses(scores * y), tasks).astype(np.float64)  # a sum of nothing is an integer
     n_negative = rows - n_positive
     recall = _ratio(right_positive, n_positive)
     specificity = _ratio(right_all - right_positive, n_negative)
     return TaskMetrics(
         balanced_accuracy=(recall + specificity) / 2.0,
-        auc=_auc(scores, positive, task, n_positive, n_negative),
+        auc=_auc(scores, positive, task_offsets, n_positive, n_negative),
         accuracy=_ratio(right_all, rows),
-        log_loss=_ratio(per_task(_logistic_losses(scores * y)), rows),
+        log_loss=_ratio(losses, rows),
     )
 
 
@@ -155,23 +155,33 @@ def _tied_ranks(changes: NDArray[np.bool_]) -> Floats:
     return np.repeat((starts + stops + 1) / 2.0, stops - starts)
 
 
+def _order(scores: Floats, sizes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return what sorts each task's scores, task after task: tasks of one size in one call, equals in any order."""
+    order = np.empty(len(scores), np.int64)
+    starts = np.cumsum(sizes) - sizes
+    for size in np.unique(sizes[sizes > 0]).tolist():
+        first = starts[sizes == size, None]
+        rows = first + np.arange(size)
+        order[rows] = first + scores[rows].argsort(axis=1)
+    return order
+
+
 def _auc(
     scores: Floats,
     positive: NDArray[np.bool_],
-    task: NDArray[np.int64],
+    offsets: NDArray[np.int64],
     n_positive: Floats,
     n_negative: Floats,
 ) -> Floats:
-    """Return :func:`auc` of every task from one sort of all rows by task and score."""
-    tasks = len(n_positive)
+    """Return :func:`auc` of every task from the ranks of all rows laid out by task; sums of ranks are exact."""
     if len(scores) == 0:
-        return np.full(tasks, np.nan)
-    order = np.lexsort((scores, task))
+        return np.full(len(n_positive), np.nan)
+    order = _order(scores, offsets[1:] - offsets[:-1])
     ordered = scores[order]
-    changes = (ordered[1:] != ordered[:-1]) | (task[1:] != task[:-1])  # rows are laid out by task already
-    ranks = _tied_ranks(changes)
-    before = np.concatenate([[0.0], np.cumsum(n_positive + n_negative)[:-1]])
-    ahead = np.bincount(task, weights=np.where(positive[order], ranks, 0.0), minlength=tasks)
-    statistic = ahead - n_positive * before - n_positive * (n_positive + 1.0) / 2.0
-    undefined = np.bincount(task, weights=np.isnan(scores), minlength=tasks) > 0
+    changes = ordered[1:] != ordered[:-1]
+    edges = offsets[(offsets > 0) & (offsets < len(scores))]
+    changes[edges - 1] = True
+    ahead = segment_sums(np.where(positive[order], _tied_ranks(changes), 0.0), offsets)
+    statistic = ahead - n_positive * offsets[:-1] - n_positive * (n_positive + 1.0) / 2.0
+    undefined = segment_sums(np.isnan(scores), offsets) > 0
     return np.where(undefined, np.nan, _ratio(statistic, n_positive * n_negative))

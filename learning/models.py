@@ -15,6 +15,8 @@ from learning.primal_dual.solver import LocalSolver
 from scenarios.streams import Streams
 
 Array = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+_FEW = 4000  # numbers in a model's rows; below, a copy of the model for every row costs less than a call
 
 
 class Model(Protocol):
@@ -31,8 +33,18 @@ class Model(Protocol):
     def scores(self, parameters: Array, X: Array) -> Array:
         """Return the (n,) scores of (n, d) rows."""
 
+    def scores_each(self, parameters: Array, X: Array, offsets: IntArray) -> Array:
+        """Return the (n,) scores of rows ``X[offsets[i]:offsets[i + 1]]`` under ``parameters[i]``, (T, P)."""
+
     def descend(self, jobs: SgdJobs) -> Array:
         """Return the (T, P) parameters reached by local minibatch SGD on the terminals' own rows."""
+
+
+def one_by_one(model: Model, parameters: Array, X: Array, offsets: IntArray) -> Array:
+    """Do what :meth:`Model.scores_each` asks for with a call for each of the (T, P) ``parameters``."""
+    edges = offsets.tolist()
+    scores = [model.scores(w, X[a:b]) for w, a, b in zip(parameters, edges, edges[1:], strict=False)]
+    return scores[0] if len(scores) == 1 else np.concatenate([*scores, np.empty(0)])
 
 
 class LinearModel:
@@ -56,6 +68,12 @@ class LinearModel:
     def scores(self, parameters: Array, X: Array) -> Array:
         """See :meth:`Model.scores`."""
         return np.asarray(np.einsum("nd,d->n", X, parameters))  # a product of matrices would wake threads for nothing
+
+    def scores_each(self, parameters: Array, X: Array, offsets: IntArray) -> Array:
+        """See :meth:`Model.scores_each`."""
+        if len(parameters) > 1 and X.size < _FEW * len(parameters):
+            return np.asarray(np.einsum("nd,nd->n", X, parameters.repeat(offsets[1:] - offsets[:-1], axis=0)))
+        return one_by_one(self, parameters, X, offsets)
 
     def descend(self, jobs: SgdJobs) -> Array:
         """See :meth:`Model.descend`."""

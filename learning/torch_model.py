@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.func import functional_call, grad, vmap
 
+from learning.models import one_by_one
 from learning.primal_dual import reference_solver, tensor_maths
 from learning.primal_dual.jobs import SgdJobs
 from learning.primal_dual.losses import Loss
@@ -108,6 +109,10 @@ class TorchModel:
         with torch.no_grad():
             flat, rows = (torch.as_tensor(a, device=self._device) for a in (parameters, X))
             return np.asarray(self._score(flat, rows).cpu().numpy())
+
+    def scores_each(self, parameters: Array, X: Array, offsets: NDArray[np.int64]) -> Array:
+        """See :meth:`~learning.models.Model.scores_each`."""
+        return one_by_one(self, parameters, X, offsets)
 
     def descend(self, jobs: SgdJobs) -> Array:
         """See :meth:`~learning.models.Model.descend`."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import CLOUD, Method, Metrics, Node, Plan
@@ -24,6 +27,17 @@ class EdgeRound:
     air_noise: float | None = None
 
 
+@dataclass(frozen=True)
+class Unmeasured:
+    """No measurement."""
+
+    scalars: Mapping[str, float] = field(default_factory=dict)
+    tasks: Sequence[Mapping[str, Any]] = ()
+
+
+NOTHING = Unmeasured()
+
+
 @dataclass
 class Row:
     """One recorded event.
@@ -37,6 +51,19 @@ class Row:
     world: dict[str, Any]
     metrics: Metrics
     share_spent: float
+
+
+@dataclass
+class Batch:
+    """Many recorded events that have the same columns.
+
+    Attributes:
+        world: the states of the world then: name -> (n,) array.
+        metrics: (n,) measurements, if any were taken.
+    """
+
+    world: Columns
+    metrics: list[Metrics]
 
 
 class Recorder:
@@ -90,7 +117,8 @@ class Recorder:
 
     def _add(self, event: str, node: Node, plan: Plan | None = None) -> Row:
         world = state(event, node, snapshot(self.world), plan)
-        row = Row(world, self.method.evaluate(node), self.world.budget.share_spent())
+        quiet = event == "edge" and not self.world.scenario.output.edge_metrics
+        row = Row(world, NOTHING if quiet else self.method.evaluate(node), self.world.budget.share_spent())
         self.rows.append(row)
         return row
 
@@ -104,6 +132,11 @@ def state(event: str, node: Node, used: dict[str, float], plan: Plan | None) -> 
         "local_iterations": plan.local_iterations if plan else None,
         "bs_iterations": plan.bs_iterations if plan else None,
     }
+
+
+def site_names(sites: int) -> NDArray[Any]:
+    """Return what the tables call every base station."""
+    return np.array([f"bs-{site:02d}" for site in range(sites)], object)
 
 
 def count_outcomes(fresh: Columns) -> dict[str, int]:

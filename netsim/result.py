@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any
 
 import numpy as np
@@ -11,13 +13,15 @@ from numpy.typing import NDArray
 from channel_models.units import linear_to_db, watt_to_dbm
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
-from netsim.recorder import Row
-from netsim.table import Table
+from netsim.port import Metrics
+from netsim.recorder import Batch, Row, site_names
+from netsim.table import Chapters, Table
 from netsim.trace import trace_events
 from netsim.world import Ground
 
 Rows = list[dict[str, Any]]
 FloatArray = NDArray[np.float64]
+_STAMP = ("event", "cloud_round", "time_s", "energy_j", "cost", "bytes")
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Result:
 
     ended_by: str
     totals: dict[str, float]
-    rounds: Rows
+    rounds: Chapters
     tasks: Rows
     participation: Table
     terminals: Table
@@ -63,7 +67,7 @@ class Activity:
 class Records:
     """What was written down while a run went on."""
 
-    rows: list[Row]
+    rows: Sequence[Row | Batch]
     participation: ParticipationLog
 
 
@@ -78,26 +82,36 @@ def make_result(
         totals={key: rounds[-1][key] for key in ("time_s", "energy_j", "bytes", "cost")},
         rounds=rounds,
         tasks=tasks,
-        participation=Table(participation | {"base_station": _site_names(ground.sites)[participation["base_station"]]}),
+        participation=Table(participation | {"base_station": site_names(ground.sites)[participation["base_station"]]}),
         terminals=Table(_terminal_columns(ground, usage) | _outcomes(ground.terminals, participation)),
         base_stations=_station_rows(ground, task_names, activity),
         trace=trace_events(participation) if ground.scenario.output.trace else None,
     )
 
 
-def _event_tables(rows: list[Row]) -> tuple[Rows, Rows]:
-    """Join the recorded states with their measurements."""
-    rounds, tasks = [], []
-    keep = ("event", "cloud_round", "time_s", "energy_j", "cost", "bytes")
-    for row in rows:
-        rounds.append(row.world | dict(row.metrics.scalars))
-        stamp = {key: row.world.get(key) for key in keep}
-        tasks += [stamp | dict(task) for task in row.metrics.tasks]
-    return rounds, tasks
+def _event_tables(records: Sequence[Row | Batch]) -> tuple[Chapters, Rows]:
+    """Join the recorded states with their measurements; what was not measured stays in columns."""
+    rounds: list[Table | Rows] = []
+    tasks: Rows = []
+    for quiet, some in groupby(records, lambda record: isinstance(record, Batch) and not record.metrics):
+        if quiet:
+            rounds += [Table(record.world) for record in some]
+            continue
+        rows: Rows = []
+        for world, metrics in chain.from_iterable(map(_events, some)):
+            rows.append(world | dict(metrics.scalars))
+            if metrics.tasks:
+                stamp = {key: world.get(key) for key in _STAMP}
+                tasks += [stamp | dict(task) for task in metrics.tasks]
+        rounds.append(rows)
+    return Chapters(rounds), tasks
 
 
-def _site_names(sites: int) -> NDArray[Any]:
-    return np.array([f"bs-{site:02d}" for site in range(sites)], object)
+def _events(record: Row | Batch) -> Iterable[tuple[dict[str, Any], Metrics]]:
+    """Return the states of the world and what was measured then."""
+    if isinstance(record, Row):
+        return [(record.world, record.metrics)]
+    return zip(Table(record.world), record.metrics, strict=True)
 
 
 def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
@@ -105,7 +119,7 @@ def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
     energies = {f"energy_{name}_j": usage.energy_j[name] for name in TERMINAL_COMPONENTS}
     return {
         "terminal": np.arange(ground.terminals),
-        "base_station": _site_names(ground.sites)[where.serving],
+        "base_station": site_names(ground.sites)[where.serving],
         "device_class": np.array([device.name for device in devices.classes], object)[devices.kind],
         "x_m": where.terminal_xy_m[:, 0],
         "y_m": where.terminal_xy_m[:, 1],

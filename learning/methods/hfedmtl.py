@@ -158,7 +158,11 @@ class HFedMTL(Method):
     def _rules(self, cohort: Cohort) -> tuple[Array, Array]:
         """(S,) gamma and sigma' of the cohort's sites, by how many terminals each asked; for none any rule will do."""
         make = SafeAggregation.adding if self.parameters.aggregation == "adding" else SafeAggregation.averaging
-        asked, which = np.unique(np.maximum(counts(cohort), 1), return_inverse=True)
+        sizes = np.maximum(counts(cohort), 1)
+        if len(sizes) and sizes.min() == sizes.max():  # as a rule all sites ask equally many
+            rule = make(int(sizes[0])).require_safe(int(sizes[0]))
+            return np.full(len(sizes), rule.gamma), np.full(len(sizes), rule.sigma_prime)
+        asked, which = np.unique(sizes, return_inverse=True)
         rules = [make(n).require_safe(n) for n in asked.tolist()]
         return np.array([rule.gamma for rule in rules])[which], np.array([rule.sigma_prime for rule in rules])[which]
 

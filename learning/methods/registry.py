@@ -7,6 +7,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Mapping
+from functools import cache
 from math import isfinite
 from typing import Any
 
@@ -23,7 +24,12 @@ _NOT_METHODS = {"base", "registry"}
 
 def names() -> list[str]:
     """Return the names of all methods that come with the project."""
-    return sorted(m.name for m in pkgutil.iter_modules(methods.__path__) if m.name not in _NOT_METHODS)
+    return list(_files())
+
+
+@cache
+def _files() -> tuple[str, ...]:
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(methods.__path__) if m.name not in _NOT_METHODS))
 
 
 def find(name: str, field: str = "use") -> type[Method]:
@@ -48,9 +54,26 @@ def find(name: str, field: str = "use") -> type[Method]:
         close = difflib.get_close_matches(name, names(), n=1)
         hint = f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(names())
         raise ScenarioError(field, name, hint + " or an import path module:Class")
+    return _in_file(name)
+
+
+@cache
+def _in_file(name: str) -> type[Method]:
+    """Return the method that a file of this folder defines."""
     module = importlib.import_module(f"learning.methods.{name}")
     own = [c for _, c in inspect.getmembers(module, inspect.isclass) if c.__module__ == module.__name__]
     return next(c for c in own if issubclass(c, Method))
+
+
+@cache
+def _adapter(parameters: Any) -> TypeAdapter[Any]:
+    """Return what checks a class of parameters; making it takes longer than a hundred checks."""
+    return TypeAdapter(parameters)
+
+
+@cache
+def _known(parameters: Any) -> tuple[str, ...]:
+    return tuple(inspect.signature(parameters).parameters)
 
 
 def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> Any:
@@ -59,8 +82,7 @@ def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> An
     Raises:
         ScenarioError: an unknown parameter (naming the nearest) or an impossible value.
     """
-    adapter: TypeAdapter[Any] = TypeAdapter(method.Parameters)
-    known = list(inspect.signature(method.Parameters).parameters)
+    known = _known(method.Parameters)
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
@@ -71,7 +93,7 @@ def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> An
         if isinstance(given[key], float) and not isfinite(given[key]):
             raise ScenarioError(f"{field}.{key}", given[key], "a finite number")
     try:
-        return adapter.validate_python(dict(given))
+        return _adapter(method.Parameters).validate_python(dict(given))
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name = ".".join([field, *map(str, problem["loc"])])
@@ -86,7 +108,7 @@ def summary(method: type[Method]) -> str:
 
 def parameter_texts(method: type[Method]) -> list[str]:
     """Return ``name = default`` of every parameter."""
-    defaults = TypeAdapter(method.Parameters).dump_python(method.Parameters())
+    defaults = _adapter(method.Parameters).dump_python(method.Parameters())
     return [f"{name} = {value}" for name, value in defaults.items()]
 
 
@@ -96,7 +118,7 @@ def scenario_schema() -> dict[str, Any]:
     entry = schema["$defs"]["Method"]
     own: dict[str, Any] = {}
     for name in names():
-        described = TypeAdapter(find(name).Parameters).json_schema()
+        described = _adapter(find(name).Parameters).json_schema()
         own[name] = {"properties": entry["properties"] | described["properties"], "additionalProperties": False}
     schema["properties"]["methods"] |= {"properties": own, "additionalProperties": False}
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"

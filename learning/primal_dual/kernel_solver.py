@@ -162,7 +162,10 @@ class KernelSolver:
 def _threads(work: float) -> Iterator[None]:
     """Use one thread for a batch of ``work`` multiplications that is over before a second one wakes up."""
     before = numba.get_num_threads()
-    numba.set_num_threads(before if work > _WORTH_SHARING else 1)
+    if before == 1 or work > _WORTH_SHARING:
+        yield
+        return
+    numba.set_num_threads(1)
     try:
         yield
     finally:

@@ -44,11 +44,11 @@ class Air(NamedTuple):
 
 
 @njit(**COMPILED)
-def quiet(m: int, bits: float) -> Air:
-    """Return an uplink nobody uses."""
+def new_air(m: int) -> Air:
+    """Return room for m uploads."""
     zero = np.zeros
     return Air(
-        bits,
+        0.0,
         zero(m, np.int8),
         zero(m),
         zero(m),
@@ -57,6 +57,25 @@ def quiet(m: int, bits: float) -> Air:
         zero(m, np.int64),
         zero(3, np.int64),
         zero(3),
+    )
+
+
+@njit(**PART)
+def quiet(room: Air, m: int, bits: float) -> Air:
+    """Return an uplink nobody uses, for m participants."""
+    room.number[:], room.clock[:] = 0, 0.0
+    for i in range(m):
+        room.phase[i], room.left[i], room.rate[i], room.airtime_s[i] = AWAY, 0.0, 0.0, 0.0
+    return Air(
+        bits,
+        room.phase[:m],
+        room.left[:m],
+        room.rate[:m],
+        room.airtime_s[:m],
+        room.active[:m],
+        room.line[:m],
+        room.number,
+        room.clock,
     )
 
 

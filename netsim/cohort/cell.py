@@ -26,12 +26,26 @@ from netsim.cohort.book import (
     Book,
     note,
 )
-from netsim.cohort.gathering import End, Load, Tally, fresh_fates, gather, new_room, payable, start_work
-from netsim.cohort.luck import CACHED, COMPILED, LEAN, share_of, uniform
+from netsim.cohort.gathering import (
+    MERGED,
+    Desk,
+    End,
+    Fates,
+    Load,
+    Tally,
+    fresh_fates,
+    gather,
+    in_turn,
+    new_desk,
+    payable,
+    start_work,
+)
+from netsim.cohort.luck import CACHED, LEAN, PART, share_of, uniform
 from netsim.cohort.plant import ON_AIR, Plant, Rules
+from netsim.cohort.sorting import smallest
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "96e1545c176adaeb0a14c5ad375957ec8b52a99ccce86d9a753f5722796032b6"
+SOURCES_SHA256 = "02438eb824cff46527ade5ab573e061db4ed8f53446c3aeef277a5441d0ee620"
 
 
 class SiteTally(NamedTuple):
@@ -96,7 +110,7 @@ def _carry(plant: Plant, rules: Rules, book: Book, end: End, site: int, bits: fl
     return there_s if there_s <= end.horizon_s else np.inf
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _present(
     plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, site: int, now_s: float, here: Array
 ) -> tuple[int, float]:
@@ -117,21 +131,28 @@ def _present(
     return count, back_s
 
 
-@njit(**COMPILED)
-def _draw(plant: Plant, rules: Rules, site: int, round_: int, here: Array, count: int) -> Array:
-    """Return the terminals to ask, ascending: all who are there, or a random share of them."""
-    first = plant.first[site]
-    there = first + np.flatnonzero(here)
+@njit(**PART)
+def _draw(plant: Plant, rules: Rules, site: int, round_: int, count: int, desk: Desk) -> int:
+    """Put the terminals to ask on the desk, ascending; return how many: all who are there, or a random share."""
+    who, first, n, m = desk.fates.terminal, plant.first[site], 0, 0
+    for j in range(first, plant.first[site + 1]):
+        if desk.here[j - first]:
+            who[n] = j
+            n += 1
     if rules.scheduled_fraction == 1.0:
-        return there
-    wanted = share_of(rules.scheduled_fraction, count)
-    draws = np.empty(count)
-    for i in range(count):
-        draws[i] = uniform(rules.schedule_key, plant.entity[there[i]], round_, 0)
-    return there[draws <= np.partition(draws, wanted - 1)[wanted - 1]]
+        return n
+    for i in range(n):
+        desk.draws[i] = uniform(rules.schedule_key, plant.entity[who[i]], round_, 0)
+        desk.sorted[i] = desk.draws[i]
+    highest = smallest(desk.sorted, n, share_of(rules.scheduled_fraction, count) - 1)
+    for i in range(n):
+        if desk.draws[i] <= highest:
+            who[m] = who[i]
+            m += 1
+    return m
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _broadcast(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, sites: SiteTally, book: Book, end: End,
     site: int, audience: Array, now_s: float,
@@ -178,7 +199,7 @@ def _broadcast(
     return over_s
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _schedule(
     plant: Plant, rules: Rules, accounts: Accounts, presence: Cursor, story: Story, end: End, site: int, now_s: float,
     here: Array,
@@ -195,44 +216,72 @@ def _schedule(
     return np.inf, 0
 
 
-@njit(**COMPILED)
+@njit(**PART)
+def _tell(story: Story, k: int, place: int, start_s: float, fates: Fates) -> int:
+    """Write down what became of an iteration's participants; return how many updates arrived in time."""
+    merged = 0
+    for i in range(len(fates.terminal)):
+        p = place + i
+        story.start_s[k, p], story.outcome[k, p], story.worked[k, p] = start_s, fates.outcome[i], fates.paid_for[i]
+        story.compute_s[k, p], story.upload_s[k, p] = fates.compute_s[i], fates.upload_s[i]
+        story.finish_s[k, p] = fates.finish_s[i]
+        merged += fates.outcome[i] == MERGED
+    return merged
+
+
+@njit(**PART)
 def _iterate(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, tally: Tally, sites: SiteTally,
-    story: Story, book: Book, end: End, site: int, k: int, now_s: float, here: Array,
+    story: Story, book: Book, end: End, site: int, k: int, now_s: float, desk: Desk,
 ) -> float:  # fmt: skip
     """One base-station iteration; return when its updates have been merged, or infinity."""
-    now_s, count = _schedule(plant, rules, accounts, presence, story, end, site, now_s, here)
+    now_s, count = _schedule(plant, rules, accounts, presence, story, end, site, now_s, desk.here)
     if now_s == np.inf:
         return np.inf
     round_, first, place = sites.edge_rounds[site], plant.first[site], story.place[site]
     story.scheduled_s[k, site] = now_s
     if story.absent.shape[1] > 0:
-        story.absent[k, first : plant.first[site + 1]] = ~here
-    audience = _draw(plant, rules, site, round_, here, count)
-    m = len(audience)
-    places = slice(place, place + m)
-    story.asked[k, site], story.terminal[k, places] = m, audience
-    now_s = _broadcast(plant, rules, load, accounts, tally, sites, book, end, site, audience, now_s)
+        for j in range(first, plant.first[site + 1]):
+            story.absent[k, j] = not desk.here[j - first]
+    m = _draw(plant, rules, site, round_, count, desk)
+    fates, air = fresh_fates(desk, m), quiet(desk.air, m, load.update_bits)
+    story.asked[k, site] = m
+    for i in range(m):
+        story.terminal[k, place + i] = fates.terminal[i]
+    now_s = _broadcast(plant, rules, load, accounts, tally, sites, book, end, site, fates.terminal, now_s)
     if now_s == np.inf:
         return np.inf
-    fates, air = fresh_fates(audience), quiet(m, load.update_bits)
+    start_s = now_s
     start_work(plant, rules, load, accounts, presence, book, end, site, k, round_, now_s, fates)
-    story.start_s[k, places] = now_s
-    room = new_room(fates)
-    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air, room)
+    now_s = gather(plant, rules, load, accounts, tally, book, end, site, now_s, fates, air, in_turn(desk, fates))
     busy_s = air.clock[2]
     sites.uplink_airtime_s[site] += busy_s
     if rules.static == ON_AIR:
         sites.static_j[site] += rules.static_w * busy_s
-    story.outcome[k, places], story.worked[k, places] = fates.outcome, fates.paid_for
-    story.compute_s[k, places], story.upload_s[k, places] = fates.compute_s, fates.upload_s
-    story.finish_s[k, places] = fates.finish_s
+    merged = _tell(story, k, place, start_s, fates)
     if now_s == np.inf or not payable(end, now_s, site, AT_LAST):
         return np.inf
     note(book, site, COST, now_s, rules.cost_per_bs_iteration, AT_LAST)
-    story.merged_s[k, site], story.merged[k, site] = now_s, (fates.outcome == 0).sum()
+    story.merged_s[k, site], story.merged[k, site] = now_s, merged
     sites.edge_rounds[site] += 1
     return now_s
+
+
+@njit(**PART)
+def _follow(
+    plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, tally: Tally, sites: SiteTally,
+    story: Story, book: Book, end: End, site: int, desk: Desk,
+) -> None:  # fmt: skip
+    """Follow one cell from the cloud's message to its answer."""
+    now_s = _carry(plant, rules, book, end, site, load.cloud_bits, load.start_s)
+    story.adopted_s[site] = now_s
+    for k in range(load.bs_iterations):
+        if now_s < np.inf:
+            now_s = _iterate(
+                plant, rules, load, accounts, presence, tally, sites, story, book, end, site, k, now_s, desk
+            )
+    if now_s < np.inf:
+        story.reported_s[site] = _carry(plant, rules, book, end, site, load.aggregate_bits, now_s)
 
 
 @njit(**CACHED)
@@ -252,14 +301,9 @@ def cloud_round(
         end: where time stops.
         first, last: which cells.
     """
+    most = 0
     for site in range(first, last):
-        here = np.empty(plant.first[site + 1] - plant.first[site], np.bool_)
-        now_s = _carry(plant, rules, book, end, site, load.cloud_bits, load.start_s)
-        story.adopted_s[site] = now_s
-        for k in range(load.bs_iterations):
-            if now_s < np.inf:
-                now_s = _iterate(
-                    plant, rules, load, accounts, presence, tally, sites, story, book, end, site, k, now_s, here
-                )
-        if now_s < np.inf:
-            story.reported_s[site] = _carry(plant, rules, book, end, site, load.aggregate_bits, now_s)
+        most = max(most, plant.first[site + 1] - plant.first[site])
+    desk = new_desk(most)
+    for site in range(first, last):
+        _follow(plant, rules, load, accounts, presence, tally, sites, story, book, end, site, desk)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netsim.cohort.cell import Story
 from netsim.cohort.clockwork import Stretch
-from netsim.cohort.keeping import NAMES, Keeper, activity, block, usage, used_so_far
+from netsim.cohort.keeping import NAMES, Keeper, activity, block, usage, used_by_then, used_so_far
 from netsim.cohort.lone_engine import LoneRun
 from netsim.cohort.plant import make_plant, make_rules
 from netsim.cohort.timing import RoundTiming
@@ -53,7 +53,7 @@ class CohortRun:
             first_rounds = self.timing.population.sites.edge_rounds.copy()
             done = self.timing.run(plan, sizes)
             self._tell(done, plan, cloud_round, first_rounds)
-            self._log(done.story, sizes, plan, cloud_round, first_rounds)
+            self._log(done.story, sizes, cloud_round, first_rounds)
             ended_by = done.ended_by
             if ended_by is None:
                 method.combine()
@@ -70,64 +70,63 @@ class CohortRun:
 
     def _tell(self, done: Stretch, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
         """Let the method do what the network has done, and record every aggregation."""
-        story, metrics = done.story, {}
+        story, measured = done.story, []
         self.method.adopt(np.flatnonzero(story.adopted_s < np.inf))
         for k in range(plan.bs_iterations):
             sites = np.flatnonzero(story.scheduled_s[k] < np.inf)
             if len(sites) == 0:
                 break
-            places = _places(story, k, sites)
-            offsets = np.concatenate([[0], np.cumsum(story.asked[k, sites])])
+            asked = story.asked[k, sites]
+            offsets = np.zeros(len(sites) + 1, np.int64)
+            asked.cumsum(out=offsets[1:])
+            places = (story.place[sites] - offsets[:-1]).repeat(asked) + np.arange(offsets[-1])
             cohort = Cohort(sites, offsets, story.terminal[k, places].astype(np.int64))
             work = self.method.train(cohort, plan)
             aggregated = story.merged_s[k, sites] < np.inf
-            arrived = (story.outcome[k, places] == 0) & np.repeat(aggregated, story.asked[k, sites])
+            arrived = (story.outcome[k, places] == 0) & aggregated.repeat(asked)
             self.method.merge(cohort, work, arrived)
-            for site in sites[aggregated].tolist():
-                metrics[k, site] = self.method.evaluate(Node("base_station", site))
-        self._record_aggregations(done, plan, cloud_round, first_rounds, metrics)
+            if self.ground.scenario.output.edge_metrics:
+                measured += [self.method.evaluate(Node("base_station", site)) for site in sites[aggregated].tolist()]
+        self._record_aggregations(done, plan, cloud_round, first_rounds, measured)
 
     def _record_aggregations(
-        self,
-        done: Stretch,
-        plan: Plan,
-        cloud_round: int,
-        first_rounds: Array,
-        metrics: Mapping[tuple[int, int], Metrics],
+        self, done: Stretch, plan: Plan, cloud_round: int, first_rounds: Array, measured: list[Metrics]
     ) -> None:
-        """Write down all aggregations of a round in order of time."""
+        """Write down all aggregations of a round in order of time; measurements come iteration by iteration."""
         story = done.story
         k, site = np.nonzero(story.merged_s < np.inf)
         order = np.lexsort((site, story.merged_s[k, site]))
         k, site = k[order], site[order]
-        counts = (first_rounds[site] + k, story.asked[k, site], story.merged[k, site])
-        columns = (k, site, *counts, done.record_s[:-1])
-        for (i, where, number, asked, merged, time_s), total in zip(
-            zip(*(column.tolist() for column in columns), strict=True), done.levels.total, strict=False
-        ):
-            extra = {"cloud_round": cloud_round, "edge_round": number, "scheduled": asked, "participants": merged}
-            node, used = Node("base_station", where), used_so_far(time_s, total)
-            self.keeper.add("edge", node, used, plan, extra, metrics[i, where])
+        extra = {
+            "cloud_round": np.full(len(site), cloud_round),
+            "edge_round": first_rounds[site] + k,
+            "scheduled": story.asked[k, site],
+            "participants": story.merged[k, site],
+        }
+        used = used_by_then(done.record_s[:-1], done.levels.total[:-1])
+        metrics = [measured[i] for i in order.tolist()] if measured else []
+        self.keeper.add_aggregations(site, used, plan, extra, metrics)
 
-    def _log(self, story: Story, sizes: Sizes, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
+    def _log(self, story: Story, sizes: Sizes, cloud_round: int, first_rounds: Array) -> None:
         """Write down what became of every assignment of the round."""
         owner = self.ground.deployment.serving
-        for k in range(plan.bs_iterations):
-            if story.absent.shape[1]:
-                away = np.flatnonzero(story.absent[k] & (story.scheduled_s[k, owner] < np.inf))
-                site = owner[away]
-                rows = block(site, cloud_round, first_rounds[site] + k, away, "unavailable", story.scheduled_s[k, site])
-                self.keeper.log.extend(rows)
-            places = np.flatnonzero(story.outcome[k] >= 0)
-            who = story.terminal[k, places].astype(np.int64)
-            site, worked = owner[who], story.worked[k, places]
-            outcome = NAMES[story.outcome[k, places]]
-            rows = block(site, cloud_round, first_rounds[site] + k, who, outcome, story.start_s[k, places])
-            for name in ("compute_s", "upload_s", "finish_s"):
-                rows[name] = getattr(story, name)[k, places]
-            rows["samples"] = np.where(worked, sizes.samples[who], 0.0)
-            rows["fixed_samples"] = np.where(worked, sizes.fixed_samples[who], 0.0)
-            self.keeper.log.extend(rows)
+        k, places = np.nonzero(story.outcome >= 0)
+        who = story.terminal[k, places].astype(np.int64)
+        site, worked = owner[who], story.worked[k, places]
+        outcome = NAMES[story.outcome[k, places]]
+        rows = block(site, cloud_round, first_rounds[site] + k, who, outcome, story.start_s[k, places])
+        for name in ("compute_s", "upload_s", "finish_s"):
+            rows[name] = getattr(story, name)[k, places]
+        rows["samples"] = np.where(worked, sizes.samples[who], 0.0)
+        rows["fixed_samples"] = np.where(worked, sizes.fixed_samples[who], 0.0)
+        if story.absent.shape[1]:
+            missed, away = np.nonzero(story.absent & (story.scheduled_s[:, owner] < np.inf))
+            site = owner[away]
+            when_s = story.scheduled_s[missed, site]
+            others = block(site, cloud_round, first_rounds[site] + missed, away, "unavailable", when_s)
+            order = np.argsort(np.concatenate([missed, k]), kind="stable")  # iteration by iteration
+            rows = {name: np.concatenate([others[name], rows[name]])[order] for name in rows}
+        self.keeper.log.extend(rows)
 
 
 def simulate_cohorts(
@@ -139,10 +138,3 @@ def simulate_cohorts(
     ended_by = run.run()
     records = Records(run.keeper.rows, run.keeper.log)
     return make_result(ground, task_names, ended_by, records, usage(run.timing), activity(run.timing))
-
-
-def _places(story: Story, k: int, sites: Array) -> Array:
-    """Return the places of the terminals that ``sites`` asked in iteration k, site after site."""
-    asked = story.asked[k, sites]
-    ends = np.cumsum(asked)
-    return np.repeat(story.place[sites] - (ends - asked), asked) + np.arange(int(asked.sum()))

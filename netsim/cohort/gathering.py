@@ -18,6 +18,7 @@ from netsim.cohort.air import ACTIVE, AWAY, Air
 from netsim.cohort.book import COMPUTE, COST, PAID, SITE_STATIC, TRANSMIT, UPLINK, Book, note
 from netsim.cohort.luck import COMPILED, LEAN, PART, share_of, slowdown_factor, uniform
 from netsim.cohort.plant import DEADLINE, FIRST_K, LOGNORMAL, ON_AIR, Plant, Rules
+from netsim.cohort.sorting import rank_by
 
 Array = NDArray[Any]
 MERGED, LATE, DROPPED = range(3)
@@ -95,6 +96,27 @@ class Room(NamedTuple):
     number: Array
 
 
+class Desk(NamedTuple):
+    """Room for the cell that is being followed, the same for one after the other.
+
+    What is made of it without counting references, such as :func:`fresh_fates`, must stay in code that counts none.
+
+    Attributes:
+        here: (most,) who of a cell's terminals is there.
+        draws, sorted: (most,) room for whom to ask.
+        spare: (most,) room to sort in.
+        fates, air, room: for an iteration of as many participants as there can be.
+    """
+
+    here: Array
+    draws: Array
+    sorted: Array
+    spare: Array
+    fates: Fates
+    air: Air
+    room: Room
+
+
 @njit(**LEAN)
 def payable(end: End, time_s: float, site: int, terminal: int) -> bool:
     """Return whether a payment is made, see :class:`End`."""
@@ -104,20 +126,45 @@ def payable(end: End, time_s: float, site: int, terminal: int) -> bool:
 
 
 @njit(**COMPILED)
-def fresh_fates(terminals: Array) -> Fates:
-    """Return fates of participants of whom nothing is known yet."""
-    m, nan = len(terminals), np.nan
+def new_desk(most: int) -> Desk:
+    """Return room for any cell of at most ``most`` terminals."""
+    empty = np.empty
+    fates = Fates(
+        empty(most, np.int64),
+        empty(most, np.int8),
+        empty(most, np.bool_),
+        empty(most, np.bool_),
+        empty(most),
+        empty(most),
+        empty(most),
+        empty(most),
+        empty(most),
+        empty(most),
+    )
+    room = Room(empty(most, np.int64), empty(most, np.int64), np.zeros(3, np.int64))
+    numbers = (empty(most), empty(most), empty(most, np.int64))
+    return Desk(empty(most, np.bool_), numbers[0], numbers[1], numbers[2], fates, uplink.new_air(most), room)
+
+
+@njit(**PART)
+def fresh_fates(desk: Desk, m: int) -> Fates:
+    """Return fates of the first m terminals on the desk, of whom nothing is known yet."""
+    room = desk.fates
+    for i in range(m):
+        room.outcome[i], room.paid_for[i], room.lost[i] = UNDECIDED, False, False
+        room.computed_s[i], room.due_s[i], room.leaves_s[i] = np.nan, np.inf, np.inf
+        room.compute_s[i], room.upload_s[i], room.finish_s[i] = np.nan, np.nan, np.nan
     return Fates(
-        terminals,
-        np.full(m, UNDECIDED, np.int8),
-        np.zeros(m, np.bool_),
-        np.zeros(m, np.bool_),
-        np.full(m, nan),
-        np.full(m, np.inf),
-        np.full(m, np.inf),
-        np.full(m, nan),
-        np.full(m, nan),
-        np.full(m, nan),
+        room.terminal[:m],
+        room.outcome[:m],
+        room.paid_for[:m],
+        room.lost[:m],
+        room.computed_s[:m],
+        room.due_s[:m],
+        room.leaves_s[:m],
+        room.compute_s[:m],
+        room.upload_s[:m],
+        room.finish_s[:m],
     )
 
 
@@ -245,7 +292,7 @@ def _next_loss(
     return first_s, who
 
 
-@njit(**LEAN)
+@njit(**PART)
 def start_work(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, presence: Cursor, book: Book, end: End, site: int,
     k: int, round_: int, now_s: float, fates: Fates,
@@ -269,12 +316,14 @@ def start_work(
     note(book, site, COMPUTE, now_s, started_w, -1)
 
 
-@njit(**COMPILED)
-def new_room(fates: Fates) -> Room:
-    """Return what :func:`gather` keeps the participants' order and numbers in."""
+@njit(**PART)
+def in_turn(desk: Desk, fates: Fates) -> Room:
+    """Return the participants' order and numbers, for :func:`gather`."""
     m = len(fates.terminal)
-    order = np.argsort(fates.due_s, kind="mergesort")
-    return Room(order, np.empty(m, np.int64), np.array([m, 0, 0]))
+    room = Room(desk.room.order[:m], desk.room.done[:m], desk.room.number)
+    rank_by(fates.due_s, room.order, desk.spare)
+    room.number[_WAITING], room.number[_ARRIVED], room.number[_TURN] = m, 0, 0
+    return room
 
 
 @njit(**PART)
@@ -335,7 +384,7 @@ def _tell_power(
     return power_w
 
 
-@njit(**LEAN)
+@njit(**PART)
 def gather(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, book: Book, end: End, site: int,
     start_s: float, fates: Fates, air: Air, room: Room,
@@ -384,7 +433,7 @@ def gather(
     return now_s if finished else np.inf
 
 
-@njit(**LEAN)
+@njit(**PART)
 def _stop_the_rest(
     plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, site: int, start_s: float,
     fates: Fates, air: Air, finished: bool, now_s: float,

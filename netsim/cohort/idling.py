@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "96e1545c176adaeb0a14c5ad375957ec8b52a99ccce86d9a753f5722796032b6"
+SOURCES_SHA256 = "02438eb824cff46527ade5ab573e061db4ed8f53446c3aeef277a5441d0ee620"
 
 
 @njit(**CACHED)

@@ -27,12 +27,26 @@ from netsim.cohort.clockwork import Clockwork
 from netsim.cohort.plant import ALWAYS
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import CLOUD, Metrics, Node, Plan
-from netsim.recorder import Row, count_outcomes, state
+from netsim.recorder import Batch, Row, count_outcomes, site_names, state
 from netsim.result import Activity, Usage
 from scenarios.schema import Budget
 
 Array = NDArray[Any]
 NAMES = np.array(OUTCOMES, object)
+_CHANNELS = {
+    "energy_terminal_compute_j": COMPUTE,
+    "energy_terminal_transmit_j": TRANSMIT,
+    "energy_terminal_receive_j": RECEIVE,
+    "energy_terminal_idle_j": IDLE,
+    "energy_bs_transmit_j": SITE_TRANSMIT,
+    "energy_bs_static_j": SITE_STATIC,
+    "energy_backhaul_j": BACKHAUL,
+    "bytes": PAID,
+    "bytes_uplink": UPLINK,
+    "bytes_downlink": DOWNLINK,
+    "bytes_backhaul": WIRES,
+    "cost": COST,
+}
 
 
 class Keeper:
@@ -48,7 +62,7 @@ class Keeper:
         self._limits = {name: limit for name, limit in limited.items() if limit is not None}
         self._on_cloud = on_cloud
         self.log = ParticipationLog()
-        self.rows: list[Row] = []
+        self.rows: list[Row | Batch] = []
 
     def remaining(self, used: dict[str, float]) -> dict[str, float]:
         """Return what is left of every limited resource."""
@@ -56,18 +70,28 @@ class Keeper:
 
     def add(
         self, event: str, node: Node, used: dict[str, float], plan: Plan | None, extra: dict[str, int], metrics: Metrics
-    ) -> None:
+    ) -> Row:
         """Write down an event."""
         share_spent = min(1.0, max((used[name] / limit for name, limit in self._limits.items()), default=0.0))
-        self.rows.append(Row(state(event, node, used, plan) | extra, metrics, share_spent))
+        row = Row(state(event, node, used, plan) | extra, metrics, share_spent)
+        self.rows.append(row)
+        return row
+
+    def add_aggregations(self, site: Array, used: Columns, plan: Plan, extra: Columns, metrics: list[Metrics]) -> None:
+        """Write down aggregations at base stations, measured or not."""
+        n, names = len(site), site_names(int(site.max(initial=-1)) + 1)
+        if n:
+            common = {"event": np.full(n, "edge", object), "node": names[site]} | used
+            common |= {name: np.full(n, getattr(plan, name)) for name in ("local_iterations", "bs_iterations")}
+            self.rows.append(Batch(common | extra, metrics))
 
     def add_cloud(
         self, number: int, used: dict[str, float], plan: Plan | None, fresh: Columns, metrics: Metrics
     ) -> None:
         """Write down an aggregation at the cloud, with what became of the assignments since the one before."""
-        self.add("cloud", CLOUD, used, plan, {"cloud_round": number} | count_outcomes(fresh), metrics)
+        row = self.add("cloud", CLOUD, used, plan, {"cloud_round": number} | count_outcomes(fresh), metrics)
         if self._on_cloud is not None:
-            self._on_cloud(self.rows[-1])
+            self._on_cloud(row)
 
 
 def block(site: Array, cloud_round: int, edge_round: Array, terminal: Array, outcome: Any, start_s: Array) -> Columns:
@@ -87,25 +111,17 @@ def block(site: Array, cloud_round: int, edge_round: Array, terminal: Array, out
     }
 
 
+def used_by_then(time_s: Array, total: Array) -> Columns:
+    """Return the columns of :func:`netsim.recorder.snapshot` at n instants from the (n, 12) totals by channel."""
+    amounts = {name: total[:, channel] for name, channel in _CHANNELS.items()}
+    return {"time_s": time_s, "energy_j": total[:, :POWERS].sum(axis=1)} | amounts
+
+
 def used_so_far(time_s: float, total: Array) -> dict[str, float]:
-    """Return the columns of :func:`netsim.recorder.snapshot` from the totals by channel."""
+    """Return the same at one instant, as plain numbers."""
     amounts = total.tolist()
-    return {
-        "time_s": time_s,
-        "energy_j": float(total[:POWERS].sum()),
-        "energy_terminal_compute_j": amounts[COMPUTE],
-        "energy_terminal_transmit_j": amounts[TRANSMIT],
-        "energy_terminal_receive_j": amounts[RECEIVE],
-        "energy_terminal_idle_j": amounts[IDLE],
-        "energy_bs_transmit_j": amounts[SITE_TRANSMIT],
-        "energy_bs_static_j": amounts[SITE_STATIC],
-        "energy_backhaul_j": amounts[BACKHAUL],
-        "bytes": amounts[PAID],
-        "bytes_uplink": amounts[UPLINK],
-        "bytes_downlink": amounts[DOWNLINK],
-        "bytes_backhaul": amounts[WIRES],
-        "cost": amounts[COST],
-    }
+    used = {"time_s": time_s, "energy_j": float(total[:POWERS].sum())}
+    return used | {name: amounts[channel] for name, channel in _CHANNELS.items()}
 
 
 def usage(clockwork: Clockwork) -> Usage:

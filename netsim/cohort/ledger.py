@@ -51,12 +51,14 @@ class Ledger:
         within, change = np.zeros((len(at_s), CHANNELS)), np.zeros((len(at_s), CHANNELS))
         for book in books:
             _sort_in(book, at_s, within, change)
-        powers, amounts = change[:, :POWERS], change[:, POWERS:]
-        power_w = self.power_w + np.cumsum(powers, axis=0)
-        before_w = np.vstack([self.power_w, power_w[:-1]])
-        waited_s = np.diff(at_s, prepend=self.time_s)[:, None]
-        energy = np.cumsum(before_w * waited_s + within[:, :POWERS], axis=0)
-        return Levels(self.total + np.hstack([energy, np.cumsum(amounts, axis=0)]), power_w)
+        power_w = self.power_w + change[:, :POWERS].cumsum(axis=0)
+        joules, waited_s = within[:, :POWERS], at_s.copy()
+        waited_s[0] -= self.time_s
+        waited_s[1:] -= at_s[:-1]
+        joules[0] += self.power_w * waited_s[0]
+        joules[1:] += power_w[:-1] * waited_s[1:, None]
+        change[:, :POWERS] = joules
+        return Levels(self.total + change.cumsum(axis=0), power_w)
 
     def close(self, levels: Levels, time_s: float, power_w: Array) -> None:
         """Make the last of ``levels`` the present; ``power_w`` (7,) is what is then drawn, without rounding errors."""

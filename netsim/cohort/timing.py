@@ -34,6 +34,7 @@ class RoundTiming(Clockwork):
 
     def __init__(self, plant: Plant, rules: Rules, limits: Budget, streams: Streams) -> None:
         super().__init__(plant, rules, limits, streams)
+        self._most_asked = _most_asked(plant, rules)
         self._threads = min(get_num_threads(), len(plant.first) - 1)
         self._pool = ThreadPoolExecutor(self._threads)
 
@@ -52,7 +53,8 @@ class RoundTiming(Clockwork):
 
     def _round(self, load: Load, end: End) -> Course:
         plant, rules, everybody = self.plant, self.rules, self.population
-        story, book = _blank_story(plant, rules, load.bs_iterations), _blank_book(plant, rules, load.bs_iterations)
+        most, K = self._most_asked, load.bs_iterations
+        story, book = _blank_story(plant, rules, most, K), _blank_book(most, K)
         threads = self._threads if len(book.time_s) > _WORTH_SHARING else 1
         edges = np.linspace(0, len(plant.first) - 1, threads + 1).astype(np.int64).tolist()
 
@@ -129,8 +131,8 @@ def _most_asked(plant: Plant, rules: Rules) -> Array:
     return np.array([share_of(rules.scheduled_fraction, count) if count else 0 for count in here])
 
 
-def _blank_story(plant: Plant, rules: Rules, K: int) -> Story:
-    place = np.concatenate([[0], np.cumsum(_most_asked(plant, rules))])
+def _blank_story(plant: Plant, rules: Rules, most_asked: Array, K: int) -> Story:
+    place = np.concatenate([[0], np.cumsum(most_asked)])
     sites, places = len(plant.first) - 1, int(place[-1])
     may_miss = rules.mortal or rules.mean_on_s < np.inf or not plant.covered.all()
     never = np.inf
@@ -154,6 +156,6 @@ def _blank_story(plant: Plant, rules: Rules, K: int) -> Story:
     )
 
 
-def _blank_book(plant: Plant, rules: Rules, K: int) -> Book:
+def _blank_book(most_asked: Array, K: int) -> Book:
     """Return a book with room for all lines a participant and an iteration can write."""
-    return blank(K * (_LINES_A_PARTICIPANT * _most_asked(plant, rules) + _LINES_AN_ITERATION) + _LINES_A_ROUND)
+    return blank(K * (_LINES_A_PARTICIPANT * most_asked + _LINES_AN_ITERATION) + _LINES_A_ROUND)

@@ -13,6 +13,7 @@ from torch.func import functional_call
 from learning.data.federate import Federation
 from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.models import LinearModel
 from learning.primal_dual.jobs import SgdJobs
 from learning.primal_dual.losses import LOSSES
 from learning.setting import Setting
@@ -169,3 +170,14 @@ def test_a_perceptron_learns_under_fedavg_in_the_network() -> None:
         [row["objective"] for row in result.rounds if "objective" in row],
         rtol=1e-9,
     )
+
+
+@pytest.mark.parametrize("rows", [0, 3, 1000, 3000])
+def test_scores_of_many_models_are_those_of_one_at_a_time_to_the_last_bit(rows: int) -> None:
+    generator = np.random.default_rng(rows)
+    sizes = np.array([rows, 0, rows + 1, 1])
+    offsets, models = np.concatenate([[0], np.cumsum(sizes)]), generator.standard_normal((4, 7))
+    X = generator.standard_normal((offsets[-1], 7))
+    model = LinearModel(7, None)  # type: ignore[arg-type]
+    each = [model.scores(w, X[a:b]) for w, a, b in zip(models, offsets, offsets[1:], strict=False)]
+    np.testing.assert_array_equal(model.scores_each(models, X, offsets), np.concatenate(each))

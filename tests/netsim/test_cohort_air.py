@@ -58,7 +58,7 @@ class Carried:
 def _carry(where: Ground, uploads: list[Upload]) -> Carried:
     """Let a compiled uplink carry the uploads, change after change."""
     plant, rules, m = make_plant(where), make_rules(where), len(uploads)
-    air, terminals = uplink.quiet(m, BITS), np.array([upload.terminal for upload in uploads])
+    air, terminals = uplink.new_air(m)._replace(bits=BITS), np.array([upload.terminal for upload in uploads])
     done, carried = np.empty(m, np.int64), Carried([inf] * m, [0.0] * m, [], [], 0.0)
     changes = [(u.start_s, i, "start") for i, u in enumerate(uploads)]
     changes = sorted(changes + [(u.cancel_s, i, "cancel") for i, u in enumerate(uploads) if u.cancel_s < inf])
@@ -156,7 +156,7 @@ def test_a_terminal_that_is_not_heard_at_all_sends_nothing() -> None:
     plant, rules = make_plant(IN_FREQUENCY[3]), make_rules(IN_FREQUENCY[3])
     deaf = plant._replace(uplink_snr=np.zeros(12))
     assert uplink.slice_bps(deaf, rules, 0, 3) == 0.0
-    air, terminals = uplink.quiet(1, BITS), np.zeros(1, np.int64)
+    air, terminals = uplink.new_air(1)._replace(bits=BITS), np.zeros(1, np.int64)
     uplink.enter(deaf, rules, air, terminals, 0)
     assert uplink.next_completion_s(rules, air) == inf
     uplink.advance(rules, air, 10.0)
@@ -165,7 +165,7 @@ def test_a_terminal_that_is_not_heard_at_all_sends_nothing() -> None:
 
 def test_equally_long_turns_end_in_the_order_in_which_they_were_begun() -> None:
     where = IN_TIME
-    plant, rules, air = make_plant(where), make_rules(where), uplink.quiet(3, BITS)
+    plant, rules, air = make_plant(where), make_rules(where), uplink.new_air(3)._replace(bits=BITS)
     terminals, done = np.array([4, 4, 4]), np.empty(3, np.int64)
     for i in (2, 0, 1):
         uplink.enter(plant, rules, air, terminals, i)
@@ -177,7 +177,7 @@ def test_equally_long_turns_end_in_the_order_in_which_they_were_begun() -> None:
 
 
 def test_of_turns_that_end_together_the_one_with_less_airtime_comes_first() -> None:
-    plant, rules, air = make_plant(IN_TIME), make_rules(IN_TIME), uplink.quiet(2, BITS)
+    plant, rules, air = make_plant(IN_TIME), make_rules(IN_TIME), uplink.new_air(2)._replace(bits=BITS)
     nearly = plant._replace(uplink_bps=np.array([1e6, 1e6 * (1.0 + 1e-13)]))  # closer than the clock is followed
     terminals, done = np.arange(2), np.empty(2, np.int64)
     for i in (0, 1):

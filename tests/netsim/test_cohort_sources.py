@@ -7,7 +7,7 @@ import netsim.cohort
 from netsim.cohort import alone, cell, idling
 from scenarios import philox
 
-SOURCES = ("account", "air", "book", "gathering", "luck", "plant")
+SOURCES = ("account", "air", "book", "gathering", "luck", "plant", "sorting")
 
 
 def test_files_with_cached_functions_name_the_present_state_of_what_they_call() -> None:
