@@ -24,6 +24,7 @@ from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
 from scenarios.storage import TABLES, join_tables, new_file, new_folder, write_json, write_table, write_text
 from scenarios.streams import Streams
+from scenarios.traces import trace_bytes
 from scenarios.trials import VERSION, Trial, inputs_fingerprint
 from scenarios.workers import Message, run_jobs
 
@@ -206,7 +207,8 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
         check_method(key, entry)
     tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
     rows = [part.tobytes() for t in tasks for part in (t.features, t.labels, t.recording, t.start, t.stop)]
-    inputs = inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *_sources(scenario)])
+    measured = trace_bytes(scenario.terminals.traces)
+    inputs = inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *measured, *_sources(scenario)])
     federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in scenario.seed_list}
     trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
     folder = root / "trials"

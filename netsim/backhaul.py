@@ -1,8 +1,17 @@
-"""The wires between base stations and the cloud: latency, rate and energy along the shortest path of a graph."""
+"""The wires between base stations and the cloud: latency, rate and energy along the shortest path of a graph.
+
+A wire that all base stations share is a processor-sharing queue, like a cell whose uploads take turns.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import networkx as nx
+from simpy import Environment
+
+from netsim.cell import TimeShared
+from netsim.energy import Meter
 
 
 class Backhaul:
@@ -44,3 +53,13 @@ class Backhaul:
     def power_w(self, site: int) -> float:
         """Power while bits are being sent, watts: energy per bit times rate."""
         return self.energy_j_per_bit * self._rate_bps[site]
+
+
+def shared_wires(env: Environment, backhaul: Backhaul, sites: int, meter: Meter) -> tuple[TimeShared, TimeShared]:
+    """Return a wire from the cloud and one to it for all sites; each draws the power of the bits it gets through."""
+    full_w = [backhaul.power_w(site) for site in range(sites)]
+
+    def duty(senders: Iterable[int], share: float) -> None:
+        meter.set_shares("backhaul", senders, full_w, share)
+
+    return TimeShared(env, backhaul.rate_bps, duty), TimeShared(env, backhaul.rate_bps, duty)

@@ -20,6 +20,7 @@ from netsim.terminal import Assignment, OutOfBudgetError, Terminal
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
+_DOWN, _UP = 0, 1  # ways of the backhaul
 
 
 class BaseStation:
@@ -41,41 +42,62 @@ class BaseStation:
         self._allotter = Allotter(world, index)
         listening = world.scenario.network.downlink.duty
         self._receive_w = {terminal.index: terminal.device.rx_power_w * listening for terminal in terminals}
+        self._outages, outage = world.outages[index], world.scenario.base_stations.outage
+        self._skips = outage is not None and outage.recovery == "skip"
+
+    def takes_part_from_s(self) -> float:
+        """Return when the cloud may count on this site for a round: now, unless it skips rounds while it is down."""
+        return self._outages.back_at_s(self.env.now) if self._skips else self.env.now
+
+    def _repaired(self) -> Steps:
+        """Wait until the site is up."""
+        while (back_s := self._outages.back_at_s(self.env.now)) > self.env.now:
+            yield self.env.timeout(back_s - self.env.now)
 
     def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
         """Receive from the cloud, iterate K times, send to the cloud; stops where it stands if the run ends."""
         try:
-            yield from self._backhaul(sizes.cloud_bits)
+            yield from self._repaired()
+            up_until_s = self._outages.on_until_s(self.env.now) if self._skips else inf
+            yield from self._backhaul(sizes.cloud_bits, _DOWN)
             self.method.adopt(np.array([self.index]))
             for _ in range(plan.bs_iterations):
                 yield from self._iteration(number, plan, sizes)
-            yield from self._backhaul(sizes.aggregate_bits)
+                if self.env.now >= up_until_s:
+                    break
+            yield from self._backhaul(sizes.aggregate_bits, _UP)
         except OutOfBudgetError:
             return
 
-    def _backhaul(self, bits: float) -> Steps:
-        """Carry something between cloud and base station, either way."""
+    def _backhaul(self, bits: float, way: int) -> Steps:
+        """Carry something between cloud and base station."""
         world = self.world
         if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        world.backhaul_meter.set_power(self.index, "backhaul", world.backhaul.power_w(self.index))
-        yield self.env.timeout(world.backhaul.sending_s(self.index, bits))
-        world.backhaul_meter.set_power(self.index, "backhaul", 0.0)
+        if world.shared_wires is not None and bits > 0.0:
+            yield world.shared_wires[way].start(self.index, bits).done
+        else:
+            world.backhaul_meter.set_power(self.index, "backhaul", world.backhaul.power_w(self.index))
+            yield self.env.timeout(world.backhaul.sending_s(self.index, bits))
+            world.backhaul_meter.set_power(self.index, "backhaul", 0.0)
         world.traffic.backhaul += bits / 8.0
         yield self.env.timeout(world.backhaul.latency_s(self.index))
 
     def _iteration(self, cloud_round: int, plan: Plan, sizes: Sizes) -> Steps:
         scheduled = yield from self._schedule(cloud_round)
+        since_s = self.env.now
         indices = np.array([terminal.index for terminal in scheduled])
         cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
         work = self.method.train(cohort, plan)
-        yield from self._broadcast(sizes.broadcast_bits, scheduled)
+        while not (yield from self._broadcast(sizes.broadcast_bits, scheduled)):
+            yield from self._repaired()
         gathering = self._gather(indices.tolist(), sizes)
         clocks = self._allotter.hand_out(indices, sizes)
-        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, clocks)
+        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, len(scheduled), since_s, clocks)
         for terminal in scheduled:
             terminal.assign(assignment)
         yield gathering.complete
+        yield from self._repaired()
         yield from self._release(scheduled, gathering)
         if not self.world.budget.pay("cost", self.world.scenario.budget.cost_per_bs_iteration):
             raise OutOfBudgetError
@@ -137,10 +159,13 @@ class BaseStation:
         chosen = np.sort(np.argsort(draws)[: share_of(share, len(present))])
         return [present[i] for i in chosen]
 
-    def _broadcast(self, bits: float, audience: list[Terminal]) -> Steps:
-        """Send to all scheduled terminals at once, at the rate the worst of them can receive."""
+    def _broadcast(self, bits: float, audience: list[Terminal]) -> Generator[Event, Any, bool]:
+        """Send to all scheduled terminals at once, at the worst one's rate; False if the site failed first."""
         world = self.world
-        yield self.env.timeout(world.scenario.network.downlink.access_delay_s)
+        yield self.env.timeout(world.scenario.network.downlink.access_delay_s + world.on_air[self.index].wake_up_s())
+        stays_s = self._outages.on_until_s(self.env.now) - self.env.now
+        if stays_s <= 0.0:
+            return False
         if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
         airtime_s = bits / (yield from self._broadcast_bps(np.array([terminal.index for terminal in audience])))
@@ -148,15 +173,22 @@ class BaseStation:
         world.site_meter.set_power(self.index, "transmit", self.world.radiating_w)
         receivers = [terminal.index for terminal in audience if terminal.alive]
         world.terminal_meter.set_shares("receive", receivers, self._receive_w, 1.0)
-        yield self.env.timeout(airtime_s)
+        yield self.env.timeout(min(airtime_s, stays_s))
         world.site_meter.set_power(self.index, "transmit", 0.0)
         world.on_air[self.index].change(-1)
         if world.interference is not None:
             world.interference.end_broadcast(self.index)
         world.terminal_meter.set_shares("receive", receivers, self._receive_w, 0.0)
+        whole = airtime_s <= stays_s
+        if not whole:
+            sent_bits = bits * stays_s / airtime_s
+            world.budget.refund("bytes", (bits - sent_bits) / 8.0)
+            world.traffic.downlink += sent_bits / 8.0
+            return False
         for terminal in audience:
             terminal.bytes_down += bits / 8.0
         world.traffic.downlink += bits / 8.0
+        return True
 
     def _broadcast_bps(self, audience: NDArray[np.int64]) -> Generator[Event, Any, float]:
         """Return the rate that all of the audience can receive; it stays what it is at the start of the broadcast."""

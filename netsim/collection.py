@@ -6,7 +6,7 @@ round makes progress.
 
 from __future__ import annotations
 
-from math import ceil
+from math import ceil, inf
 
 from simpy import Environment, Event
 
@@ -32,6 +32,7 @@ class Gathering:
         waiting: terminals that may still deliver.
         complete: succeeds when nothing more is waited for.
         open: whether an update that arrives now still counts.
+        deadline_s: when it no longer waits (absolute), infinity without a deadline.
     """
 
     def __init__(self, env: Environment, policy: Collection, expected: list[int]) -> None:
@@ -40,10 +41,12 @@ class Gathering:
         self.complete: Event = env.event()
         self.open = True
         self._past_deadline = False
+        self.deadline_s = inf
         self._enough = len(expected)
         if policy.policy == "first_k":
             self._enough = share_of(policy.k_fraction, len(expected))
         if policy.policy == "deadline":
+            self.deadline_s = env.now + policy.deadline_s
             alarm = env.timeout(policy.deadline_s)
             alarm.callbacks.append(self._deadline)
 

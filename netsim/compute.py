@@ -7,7 +7,7 @@ learning using codes", IEEE Trans. Information Theory 64(3), 2018.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import exp, inf, log
 
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
+from netsim.energy import processor_w
 from scenarios.equipment import DeviceClass, Slowdown, Terminals
 from scenarios.streams import Streams
 
@@ -48,10 +49,44 @@ class Fleet:
 
 
 def assign_classes(terminals: Terminals, entity: NDArray[np.int64], streams: Streams) -> Fleet:
-    """Draw the device class of every terminal in proportion to the classes' weights."""
+    """Draw the device class of every terminal in proportion to the classes' weights.
+
+    The classes of the fleet are as they act: at the clock their DVFS policy takes (the highest, where that depends on
+    the load), and with the powers that count.
+    """
     edges = np.cumsum([c.weight for c in terminals.classes])
     drawn = streams.uniform("device class", entity) * edges[-1]
-    return Fleet(list(terminals.classes), np.searchsorted(edges[:-1], drawn, side="right"))
+    classes = [as_it_acts(device, terminals.paper_energy) for device in terminals.classes]
+    return Fleet(classes, np.searchsorted(edges[:-1], drawn, side="right"))
+
+
+_PAPER = {"amplifier_efficiency": 1.0, "tx_circuit_w": 0.0, "rx_power_w": 0.0, "idle_power_w": 0.0}
+
+
+def as_it_acts(device: DeviceClass, paper_energy: bool) -> DeviceClass:
+    """Return a device class with its clock chosen and, for ``paper_energy``, only radiated and computing power."""
+    changes = dict(_PAPER) if paper_energy else {}
+    return device.model_copy(update=changes | {"cpu_hz": usual_hz(device)})
+
+
+def usual_hz(device: DeviceClass) -> float:
+    """Clock a device takes whatever it has to do, hertz."""
+    if device.dvfs is None:
+        return device.cpu_hz
+    if device.dvfs.policy == "most_efficient":
+        return min(device.dvfs.levels_hz, key=lambda hz: computing_w(device, hz) / hz)
+    return max(device.dvfs.levels_hz)
+
+
+def slowest_hz(levels_hz: Sequence[float], cycles: float, left_s: float) -> float:
+    """Return the slowest of the levels at which ``cycles`` take no longer than ``left_s``, else the highest."""
+    fast_enough = [hz for hz in levels_hz if cycles <= left_s * hz]
+    return min(fast_enough, default=max(levels_hz))
+
+
+def computing_w(device: DeviceClass, cpu_hz: float) -> float:
+    """Power of a device's processor at a clock, watts."""
+    return processor_w(device.switched_capacitance, cpu_hz, device.processor_static_w)
 
 
 class Draws:
@@ -116,6 +151,6 @@ def slowdown_factor(law: Slowdown, u: float) -> float:
     return 1.0
 
 
-def duration_s(samples: float, device: DeviceClass, slowdown: float) -> float:
+def duration_s(samples: float, device: DeviceClass, slowdown: float, cpu_hz: float | None = None) -> float:
     """Time to visit ``samples`` training rows: samples x cycles per sample / clock x slow-down, seconds."""
-    return samples * device.cycles_per_sample / device.cpu_hz * slowdown
+    return samples * device.cycles_per_sample / (cpu_hz or device.cpu_hz) * slowdown

@@ -9,13 +9,29 @@ from netsim.recorder import Row
 from netsim.result import Result
 from netsim.simulation import simulate
 from netsim.world import Ground, enliven
+from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
 
 MANY = 100_000
 """Terminals beyond which cohorts are chosen by themselves."""
 
+
+def _some_device(has: Callable[[DeviceClass], bool]) -> Callable[[Scenario], bool]:
+    return lambda scenario: any(map(has, scenario.terminals.classes))
+
+
 ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
+    "terminals.classes.dvfs.policy": _some_device(lambda d: d.dvfs is not None and d.dvfs.policy == "deadline"),
+    "terminals.classes.processor_static_w": _some_device(lambda d: d.processor_static_w > 0.0),
+    "terminals.classes.initial_charge": _some_device(lambda d: d.initial_charge < 1.0),
+    "terminals.classes.refuse_below": _some_device(lambda d: d.refuse_below > 0.0),
+    "terminals.classes.harvest": _some_device(lambda d: d.harvest is not None),
+    "terminals.diurnal": lambda scenario: scenario.terminals.diurnal is not None,
+    "terminals.traces": lambda scenario: scenario.terminals.traces is not None,
+    "network.backhaul.shared": lambda scenario: scenario.network.backhaul.shared,
+    "base_stations.sleep": lambda scenario: scenario.base_stations.sleep is not None,
+    "base_stations.outage": lambda scenario: scenario.base_stations.outage is not None,
     "network.uplink.power_control": lambda scenario: scenario.network.uplink.power_control is not None,
     "network.interference.model": lambda scenario: scenario.network.interference.model == "coupled",
     "network.uplink.share": lambda scenario: scenario.network.uplink.share not in ("ofdma", "tdma"),

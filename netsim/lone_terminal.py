@@ -47,12 +47,18 @@ class LoneTerminal(Terminal):
                 self._working = False
             on_chunk()
 
+    def _wait_until_ready(self) -> Steps:
+        while not self.ready():
+            back_s = self.available_from_s()
+            if back_s == inf:
+                raise OutOfBudgetError
+            try:
+                yield self.env.timeout(max(0.0, back_s - self.env.now) + 1e-9)
+            except Interrupt:  # the battery was empty before there was anything to lose
+                continue
+
     def _chunk(self, plan: Plan, sizes: Sizes) -> Generator[Event, Any, bool]:
-        back_s = self.available_from_s()
-        if back_s == inf:
-            raise OutOfBudgetError
-        if back_s > self.env.now:
-            yield self.env.timeout(back_s - self.env.now + 1e-9)
+        yield from self._wait_until_ready()
         row = Participation(self.site, 0, self._tries, self.index, "dropped", self.env.now, upload_s=0.0)
         work = self.method.train(self._alone, plan)
         self._pay_for(sizes, row)

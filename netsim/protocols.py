@@ -30,13 +30,23 @@ def hierarchical(world: World, method: Method, stations: list[BaseStation], reco
             world.budget.end("plan complete")
             return
         sizes = method.sizes(plan)
-        rounds = [world.env.process(station.cloud_round(cloud_round, plan, sizes)) for station in stations]
+        here = yield from _taking_part(world, stations)
+        rounds = [world.env.process(station.cloud_round(cloud_round, plan, sizes)) for station in here]
         yield AllOf(world.env, rounds)
         method.combine()
         prices.measure(plan, snapshot(world), recorder.participation.since(seen))
         seen = len(recorder.participation)
         recorder.cloud(cloud_round, plan)
         cloud_round += 1
+
+
+def _taking_part(world: World, stations: list[BaseStation]) -> Generator[Event, Any, list[BaseStation]]:
+    """Return the base stations that are there for a cloud round; wait for the first one if none is."""
+    while True:
+        here = [station for station in stations if station.takes_part_from_s() <= world.env.now]
+        if here:
+            return here
+        yield world.env.timeout(min(station.takes_part_from_s() for station in stations) - world.env.now)
 
 
 def isolated(world: World, method: Method, terminals: list[LoneTerminal], recorder: Recorder) -> Steps:

@@ -40,6 +40,7 @@ class Radio:
         uplink_noise_w: (terminals,) noise and interference over the whole uplink band at the serving site, watts.
         fading: (terminals,) which spectral-efficiency table holds for the serving link, see
             :func:`netsim.link_tables.fading_rows`.
+        uplink_factor: (terminals,) what measured traces make of the uplink rate: a factor on it, 1 without traces.
         wanted_power_w: (terminals,) power that is asked of each terminal over the whole band, watts; infinity without
             power control.
         tx_power_w: (terminals,) power that each terminal radiates when it has the whole band, watts.
@@ -60,6 +61,7 @@ class Radio:
     neighbour_gain: FloatArray
     uplink_noise_w: FloatArray
     fading: IntArray
+    uplink_factor: FloatArray
     wanted_power_w: FloatArray
     tx_power_w: FloatArray
     uplink_snr: FloatArray
@@ -150,18 +152,34 @@ class Radio:
         if up.power_control is not None:
             snr *= self.slice_power_w(terminal, n) / self.tx_power_w.item(terminal)
         efficiency = max(self._tables[self.fading.item(terminal)].scalar(snr), self.least_bit_s_hz)
-        return up.bandwidth_hz / n * efficiency * (1.0 - self.network.link.overhead) * up.duty
+        rate_bps = up.bandwidth_hz / n * efficiency * (1.0 - self.network.link.overhead) * up.duty
+        return rate_bps * self.uplink_factor.item(terminal)
 
     def whole_band_bps(self, terminal: int) -> float:
         """Uplink rate with the whole band, bit/s."""
         up = self.network.uplink
-        return up.bandwidth_hz * self.uplink_efficiency.item(terminal) * up.duty
+        return up.bandwidth_hz * self.uplink_efficiency.item(terminal) * up.duty * self.uplink_factor.item(terminal)
+
+    @property
+    def slices(self) -> int:
+        """Slices the uplink's band can be cut into."""
+        return int(self.network.uplink.bandwidth_hz / self.network.uplink.min_slice_hz) or 1
+
+    def shared_bps(self, terminal: int, n: int) -> float:
+        """Uplink rate, as things are now, while ``n`` share the cell all the time, those in line included, bit/s."""
+        if self.network.uplink.share == "proportional_fair":
+            return self.proportional_fair_bps(terminal, n)
+        if self.network.uplink.share != "ofdma":
+            return self.whole_band_bps(terminal) / n
+        at_once = min(n, self.slices)
+        return self.band_shared_bps(terminal, at_once) * at_once / n
 
     def slice_bps(self, terminal: int, bandwidth_hz: float, power_share: float = 1.0) -> float:
         """Uplink rate in a slice, a share of the full power in it, bit/s."""
         snr = self.uplink_snr.item(terminal) * power_share * self.network.uplink.bandwidth_hz / bandwidth_hz
         efficiency = max(self._tables[self.fading.item(terminal)].scalar(snr), self.least_bit_s_hz)
-        return bandwidth_hz * efficiency * (1.0 - self.network.link.overhead) * self.network.uplink.duty
+        rate_bps = bandwidth_hz * efficiency * (1.0 - self.network.link.overhead) * self.network.uplink.duty
+        return rate_bps * self.uplink_factor.item(terminal)
 
     def proportional_fair_bps(self, terminal: int, n: int) -> float:
         """Mean uplink rate with an ``n``-th of the turns, given to whose fading is best just then, bit/s."""
@@ -224,6 +242,7 @@ def link_budget(network: Network, deployment: Deployment, tx_power_dbm: FloatArr
         neighbour_gain=deployment.neighbour_gain,
         uplink_noise_w=np.full(n, dbm_to_watt(noise_dbm)),
         fading=fading_rows(network, streams, deployment.entity, deployment.serving, deployment.dominant_path),
+        uplink_factor=np.ones(n),
         wanted_power_w=wanted_power_w(up, serving_gain),
         tx_power_w=power_w.copy(),
         uplink_snr=np.empty(n),

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from channel_models.units import linear_to_db, watt_to_dbm
+from netsim.availability import outages_of
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import Metrics
@@ -22,6 +23,8 @@ from netsim.world import Ground
 Rows = list[dict[str, Any]]
 FloatArray = NDArray[np.float64]
 _STAMP = ("event", "cloud_round", "time_s", "energy_j", "cost", "bytes")
+_TOTALS = ("time_s", "energy_j", "bytes", "cost", "carbon_g")
+_EMPTY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ class Result:
 
     Attributes:
         ended_by: which budget or other condition ended the run.
-        totals: state at the end: time_s, energy_j, bytes, cost.
+        totals: state at the end: time_s, energy_j, bytes, cost, and carbon_g if the scenario knows its electricity.
         rounds, tasks, participation, terminals, base_stations: tables; docs/records.md lists their columns.
         trace: timeline of all assignments, Trace Event Format, if the scenario asks for it.
     """
@@ -47,11 +50,15 @@ class Result:
 
 @dataclass(frozen=True, eq=False)
 class Usage:
-    """What every terminal has used: (terminals,) joules by component, bytes sent and received."""
+    """What every terminal has used: (terminals,) joules by component, bytes sent and received, charge left.
+
+    The state of charge is NaN without a battery, and None where it is what has not been used of a full battery.
+    """
 
     energy_j: dict[str, FloatArray]
     bytes_up: FloatArray
     bytes_down: FloatArray
+    state_of_charge: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,16 +82,20 @@ def make_result(
     ground: Ground, task_names: list[str], ended_by: str, records: Records, usage: Usage, activity: Activity
 ) -> Result:
     """Lay out the tables of a run whose measurements are settled."""
+    per_kwh = ground.scenario.output.carbon_g_per_kwh
+    if per_kwh is not None:
+        for record in records.rows:
+            record.world["carbon_g"] = carbon_g(record.world["energy_j"], per_kwh)
     rounds, tasks = _event_tables(records.rows)
     participation = records.participation.since(0)
     return Result(
         ended_by=ended_by,
-        totals={key: rounds[-1][key] for key in ("time_s", "energy_j", "bytes", "cost")},
+        totals={key: rounds[-1][key] for key in _TOTALS if key in rounds[-1]},
         rounds=rounds,
         tasks=tasks,
         participation=Table(participation | {"base_station": site_names(ground.sites)[participation["base_station"]]}),
         terminals=Table(_terminal_columns(ground, usage) | _outcomes(ground.terminals, participation)),
-        base_stations=_station_rows(ground, task_names, activity),
+        base_stations=_station_rows(ground, task_names, activity, rounds[-1]["time_s"]),
         trace=trace_events(participation) if ground.scenario.output.trace else None,
     )
 
@@ -114,6 +125,11 @@ def _events(record: Row | Batch) -> Iterable[tuple[dict[str, Any], Metrics]]:
     return zip(Table(record.world), record.metrics, strict=True)
 
 
+def carbon_g(energy_j: Any, g_per_kwh: float) -> Any:
+    """Grams of carbon dioxide that go with amounts of electricity, a number or an array."""
+    return np.asarray(energy_j) / 3.6e6 * g_per_kwh
+
+
 def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
     where, radio, devices = ground.deployment, ground.radio, ground.devices
     energies = {f"energy_{name}_j": usage.energy_j[name] for name in TERMINAL_COMPONENTS}
@@ -139,7 +155,20 @@ def _terminal_columns(ground: Ground, usage: Usage) -> Columns:
         "energy_j": np.asarray(sum(energies.values())),
         "bytes_up": usage.bytes_up,
         "bytes_down": usage.bytes_down,
+        **_charge(ground, usage),
     }
+
+
+def _charge(ground: Ground, usage: Usage) -> Columns:
+    """The state of charge, if any terminal has a battery; one that ends within rounding of empty is empty."""
+    capacity_j = ground.devices.each(lambda device: np.nan if device.battery_j is None else device.battery_j)
+    if np.isnan(capacity_j).all():
+        return {}
+    left = 1.0 - np.asarray(sum(usage.energy_j.values())) / capacity_j
+    if usage.state_of_charge is not None:
+        plain = ground.devices.each(lambda device: device.harvest is None and device.initial_charge == 1.0) > 0.0
+        left = np.where(plain, left, usage.state_of_charge)
+    return {"state_of_charge": np.where(left < _EMPTY, 0.0, left)}
 
 
 def _outcomes(terminals: int, participation: Columns) -> Columns:
@@ -150,7 +179,20 @@ def _outcomes(terminals: int, participation: Columns) -> Columns:
     }
 
 
-def _station_rows(ground: Ground, task_names: list[str], activity: Activity) -> Rows:
+def _outages(ground: Ground, site: int, end_s: float) -> dict[str, float]:
+    """How often a site failed and how long it was down, if sites fail; down from the start counts as a failure."""
+    law = ground.scenario.base_stations.outage
+    if law is None:
+        return {}
+    failures, down_s, now_s = 0, 0.0, 0.0
+    trajectory = outages_of(law, site, ground.streams)
+    while (failed_s := trajectory.on_until_s(now_s)) < end_s:
+        now_s = trajectory.back_at_s(failed_s)
+        failures, down_s = failures + 1, down_s + min(now_s, end_s) - failed_s
+    return {"outages": failures, "down_s": down_s}
+
+
+def _station_rows(ground: Ground, task_names: list[str], activity: Activity, end_s: float) -> Rows:
     xy_m, energy_j = ground.deployment.site_xy_m, activity.energy_j
     return [
         {
@@ -162,6 +204,7 @@ def _station_rows(ground: Ground, task_names: list[str], activity: Activity) -> 
             "uplink_airtime_s": float(activity.uplink_airtime_s[site]),
             "downlink_airtime_s": float(energy_j["transmit"][site]) / ground.radiating_w,
             "edge_rounds": int(activity.edge_rounds[site]),
+            **_outages(ground, site, end_s),
         }
         for site in range(ground.sites)
     ]

@@ -71,7 +71,9 @@ def _usage(world: World, terminals: Sequence[Terminal]) -> Usage:
     meter, everybody = world.terminal_meter, range(world.terminals)
     energy_j = {name: np.array([meter.energy_j(i, name) for i in everybody]) for name in TERMINAL_COMPONENTS}
     up, down = ([getattr(terminal, name) for terminal in terminals] for name in ("bytes_up", "bytes_down"))
-    return Usage(energy_j, np.array(up), np.array(down))
+    batteries = [terminal.battery for terminal in terminals]
+    held = np.array([battery.charge_j / battery.capacity_j if battery else np.nan for battery in batteries])
+    return Usage(energy_j, np.array(up), np.array(down), held if any(batteries) else None)
 
 
 def _activity(world: World, stations: list[BaseStation]) -> Activity:

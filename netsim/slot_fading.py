@@ -59,6 +59,7 @@ class FadingSlots:
         gains = self._reshaped[kind](self._gains(terminal).gains(first * slot_s, slot_s, slots))
         up = radio.network.uplink
         net_hz = up.bandwidth_hz / sub_bands * (1.0 - radio.network.link.overhead) * up.duty
+        net_hz *= radio.uplink_factor.item(terminal)
         return np.asarray(net_hz * link.spectral_efficiency(radio.uplink_snr.item(terminal) * gains))
 
     def _gains(self, terminal: int) -> EvenSteps:

@@ -9,10 +9,10 @@ from typing import Any
 
 from simpy import Event, Interrupt, Process
 
+from netsim.battery import Battery
 from netsim.cell import Transfer
 from netsim.collection import Gathering
-from netsim.compute import Luck, duration_s
-from netsim.energy import processor_w
+from netsim.compute import Luck, computing_w, duration_s, slowest_hz
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Sizes
 from netsim.world import World
@@ -28,13 +28,17 @@ class Assignment:
         sizes: how much to compute and to send.
         cloud_round, edge_round: when; ``edge_round`` counts this base station's iterations from 0.
         gathering: where the update goes.
-        cpu_hz: processor clocks of terminals that are not to use their own, hertz.
+        asked: how many terminals share this iteration.
+        since_s: when it began; a terminal that was off since has not received the model.
+        cpu_hz: processor clocks of terminals that are told theirs, hertz.
     """
 
     sizes: Sizes
     cloud_round: int
     edge_round: int
     gathering: Gathering
+    asked: int
+    since_s: float
     cpu_hz: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -63,20 +67,19 @@ class Terminal:
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
         self._uplink, self._presence = world.uplinks[self.site], world.presences[index]
-        self._set_clock(self.device.cpu_hz)
+        self._speed = world.traces.speed(self.entity)
+        self._cpu_hz = self.device.cpu_hz
         self._access_delay_s = world.scenario.network.uplink.access_delay_s
         self._cost_per_sample = world.scenario.budget.cost_per_local_iteration
         self._steps: Steps | None = None
         self._process: Process | None = None
         self._working = False
+        self._on_since_s = self.env.now
+        self.battery: Battery | None = None
         if self.device.battery_j is not None:
-            world.terminal_meter.watch(index, self.device.battery_j, self._die)
+            self.battery = Battery(self.env, self.device, self.entity, world.streams, self._die, self._restart)
+            world.terminal_meter.attach(index, self.battery)
         self.env.process(self._idle())
-
-    def _set_clock(self, cpu_hz: float) -> None:
-        """Let the processor run at a clock from now on."""
-        self._clock_share = cpu_hz / self.device.cpu_hz
-        self._compute_w = processor_w(self.device.switched_capacitance, cpu_hz)
 
     def start(self) -> None:
         """Begin to wait for assignments."""
@@ -96,11 +99,24 @@ class Terminal:
 
     def available(self) -> bool:
         """Whether it can be scheduled now."""
-        return not self._working and self.available_from_s() <= self.env.now
+        return not self._working and self.ready()
+
+    def ready(self) -> bool:
+        """Whether it is there, on and charged now."""
+        return self.alive and self.available_from_s() <= self.env.now
 
     def available_from_s(self) -> float:
-        """Earliest time at which it can be scheduled; infinity if never again."""
-        return self._presence.back_at_s(self.env.now) if self.alive and self.covered else inf
+        """Earliest time at which it may be ready, so that it is worth asking again; infinity if never again."""
+        if not self.covered:
+            return inf
+        now = self.env.now
+        back_s = self._presence.back_at_s(now)
+        if self.battery is None:
+            return back_s
+        charged_s = self.battery.allows_from_s()
+        if charged_s > now == back_s and self.alive and self.battery.recharges:
+            charged_s = min(charged_s, self._presence.on_until_s(now))  # it charges faster while it is away
+        return max(back_s, charged_s)
 
     def assign(self, assignment: Assignment) -> None:
         """Hand over work; it starts at this instant, unless the battery died while the model was received."""
@@ -115,16 +131,21 @@ class Terminal:
             self._process.interrupt(outcome)
 
     def _die(self) -> None:
-        """The battery is empty: switch off for good."""
+        """The battery is empty: switch off, for good unless something charges it."""
         self.alive = False
         self._interrupt("dropped")
         for component in ("compute", "receive", "idle"):
             self._power(component, 0.0)
 
+    def _restart(self) -> None:
+        """The battery has recovered: switch on, and wait for work; what was begun before is lost."""
+        self.alive, self._on_since_s = True, self.env.now
+        self.env.process(self._idle())
+
     def _idle(self) -> Steps:
-        """Draw idle power whenever the terminal is on."""
-        presence = self._presence
-        while self.alive:
+        """Draw idle power whenever the terminal is on, until its battery is empty."""
+        presence, on_since_s = self._presence, self._on_since_s
+        while self.alive and self._on_since_s == on_since_s:
             now = self.env.now
             on_until_s = presence.on_until_s(now)
             self._power("idle", self.device.idle_power_w if on_until_s > now else 0.0)
@@ -142,7 +163,7 @@ class Terminal:
                 self.site, assignment.cloud_round, assignment.edge_round, self.index, "dropped", self.env.now
             )
             try:
-                if self.alive:
+                if self.alive and self._on_since_s <= assignment.since_s:
                     yield from self._work(assignment, row)
             except Interrupt as interrupt:
                 row.outcome = str(interrupt.cause)
@@ -157,7 +178,7 @@ class Terminal:
     def _work(self, assignment: Assignment, row: Participation) -> Steps:
         sizes = assignment.sizes
         self._pay_for(sizes, row)
-        self._set_clock(assignment.cpu_hz.get(self.index, self.device.cpu_hz))
+        self._cpu_hz = self._clock_hz(assignment, row.samples)
         leaves_s, compute_s = self._fate(assignment.edge_round, row.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
             return
@@ -172,10 +193,22 @@ class Terminal:
         if not self.world.budget.pay("cost", (row.samples - row.fixed_samples) * self._cost_per_sample):
             raise OutOfBudgetError
 
+    def _clock_hz(self, assignment: Assignment, samples: float) -> float:
+        """Clock for an assignment: what it is told, its own, or the slowest that meets the deadline."""
+        if self.index in assignment.cpu_hz:
+            return assignment.cpu_hz[self.index]
+        dvfs = self.device.dvfs
+        if dvfs is None or dvfs.policy != "deadline":
+            return self.device.cpu_hz
+        uploading_s = assignment.sizes.update_bits / self.world.radio.shared_bps(self.index, assignment.asked)
+        left_s = assignment.gathering.deadline_s - self.env.now - self._access_delay_s - uploading_s
+        return slowest_hz(dvfs.levels_hz, samples * self.device.cycles_per_sample, left_s * self._speed)
+
     def _fate(self, edge_round: int, samples: float) -> tuple[float, float]:
         """Return when the terminal will leave (absolute) and how long it would compute."""
         now = self.env.now
-        compute_s = duration_s(samples, self.device, self._luck.slowdown(self.entity, edge_round)) / self._clock_share
+        slowdown = self._luck.slowdown(self.entity, edge_round) / self._speed
+        compute_s = duration_s(samples, self.device, slowdown, self._cpu_hz)
         leaves_s, lost_after = self._presence.on_until_s(now), self._luck.lost_after(self.entity, edge_round)
         if lost_after < inf:
             leaves_s = min(leaves_s, now + lost_after * compute_s)
@@ -185,7 +218,7 @@ class Terminal:
         """Compute; False if the terminal left first."""
         started_s = self.env.now
         stays_s = max(0.0, leaves_s - started_s)
-        self._power("compute", self._compute_w)
+        self._power("compute", computing_w(self.device, self._cpu_hz))
         try:
             yield self.env.timeout(min(compute_s, stays_s))
         finally:
@@ -194,10 +227,11 @@ class Terminal:
         return compute_s < stays_s  # not from the clock, which may have rounded to before leaves_s
 
     def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
-        """Ask for access and send the update; False if the terminal left first."""
+        """Ask for access and send the update; False if the terminal left, or its site failed, first."""
         started_s, transfer = self.env.now, None
+        leaves_s = min(leaves_s, self.world.outages[self.site].on_until_s(started_s))
         try:
-            yield self.env.timeout(self._access_delay_s)
+            yield self.env.timeout(self._access_delay_s + self.world.on_air[self.site].wake_up_s())
             if self.env.now >= leaves_s:
                 return False
             transfer = self._transmit(bits)

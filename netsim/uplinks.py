@@ -113,9 +113,8 @@ def _uplink(env: Environment, radio: Radio, channel: FadingSlots, duty: Duty, bu
         return radio.slice_bps(terminal, part.bandwidth_hz, part.power_share)
 
     band = radio.network.uplink
-    slices = int(band.bandwidth_hz / band.min_slice_hz) or 1
     make: dict[str, Callable[[], Uplink]] = {
-        "ofdma": lambda: BandShared(env, radio.band_shared_bps, slices, duty, busy),
+        "ofdma": lambda: BandShared(env, radio.band_shared_bps, radio.slices, duty, busy),
         "tdma": lambda: TimeShared(env, radio.whole_band_bps, duty, busy),
         "proportional_fair": lambda: ProportionalFair(env, radio.proportional_fair_bps, duty, busy),
         "max_min": lambda: MaxMin(env, radio.whole_band_bps, duty, busy),

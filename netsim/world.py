@@ -15,9 +15,9 @@ from channel_models.load_coupling import StrongestCells
 from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.analog import Air
-from netsim.availability import Presence
-from netsim.backhaul import Backhaul
-from netsim.cell import Uplink
+from netsim.availability import Presence, Trajectory, outages_of, rhythm
+from netsim.backhaul import Backhaul, shared_wires
+from netsim.cell import TimeShared, Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -32,13 +32,16 @@ from netsim.energy import (
 from netsim.interference import CoupledInterference
 from netsim.load import with_load
 from netsim.neighbours import strongest_cells
+from netsim.on_air import OnAir
 from netsim.radio import Radio, link_budget
 from netsim.slot_fading import FadingSlots
+from netsim.traces import Followed, vary
 from netsim.uplinks import make_uplinks
-from scenarios.equipment import DeviceClass
+from scenarios.equipment import DeviceClass, Terminals
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
+from scenarios.traces import read_traces
 
 
 @dataclass
@@ -48,22 +51,6 @@ class Traffic:
     uplink: float = 0.0
     downlink: float = 0.0
     backhaul: float = 0.0
-
-
-class OnAir:
-    """Whether a site works for the learning service right now: its no-load power is charged while it does."""
-
-    def __init__(self, meter: Meter, site: int, static_w: float, policy: str) -> None:
-        self._meter, self._site, self._static_w, self._policy = meter, site, static_w, policy
-        self._users = 0
-        if policy == "always":
-            meter.set_power(site, "static", static_w)
-
-    def change(self, difference: int) -> None:
-        """Count a user more (+1) or less (-1): the broadcast, and the uplink while anybody uses it."""
-        self._users += difference
-        if self._policy == "airtime":
-            self._meter.set_power(self._site, "static", self._static_w if self._users else 0.0)
 
 
 @dataclass(frozen=True)
@@ -78,6 +65,7 @@ class Ground:
         devices: the terminals' hardware.
         site_power: power model of the base stations.
         near: links of every terminal to its own and to other sites, if cells are coupled.
+        traces: what is measured of terminals.
     """
 
     scenario: Scenario
@@ -88,6 +76,7 @@ class Ground:
     devices: Fleet
     site_power: SitePower
     near: StrongestCells | None
+    traces: Followed
 
     @property
     def terminals(self) -> int:
@@ -120,20 +109,24 @@ class World(Ground):
         env: the clock.
         budget: limits and spending.
         presences: on/off trajectory of each terminal.
+        outages: up/down trajectory of each site.
         uplinks: the shared uplink of each cell.
         interference: what cells do to each other just now, if they are coupled.
         transmit_w: what each terminal's transmitter draws while it is on the air, watts; read whenever it goes there.
         on_air: activity of each site, for its no-load power.
+        shared_wires: from the cloud and to the cloud, if base stations share them.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
     """
 
     env: Environment
     budget: Budget
-    presences: list[Presence]
+    presences: list[Trajectory]
+    outages: list[Trajectory]
     uplinks: list[Uplink]
     interference: CoupledInterference | None
     transmit_w: list[float]
+    shared_wires: tuple[TimeShared, TimeShared] | None
     terminal_meter: Meter
     site_meter: Meter
     backhaul_meter: Meter
@@ -174,6 +167,7 @@ def build_ground(scenario: Scenario, serving: NDArray[np.int64], sites: int, str
         devices=devices,
         site_power=_site_power(scenario),
         near=near,
+        traces=Followed(read_traces(scenario.terminals.traces), scenario.terminals.traces, streams),
     )
 
 
@@ -184,8 +178,12 @@ def enliven(ground: Ground) -> World:
     budget = Budget(env, limits.time_s, limits.energy_j, limits.bytes, limits.cost)
     terminal_meter = Meter(env, ground.terminals, TERMINAL_COMPONENTS, budget.energy)
     site_meter = Meter(env, ground.sites, SITE_COMPONENTS, budget.energy)
-    static_w, policy = ground.site_power.static_w(), scenario.base_stations.static_power
-    on_air = [OnAir(site_meter, site, static_w, policy) for site in range(ground.sites)]
+    backhaul_meter = Meter(env, ground.sites, ("backhaul",), budget.energy)
+    outages = [outages_of(scenario.base_stations.outage, site, streams) for site in range(ground.sites)]
+    on_air = [
+        OnAir(env, site_meter, site, ground.site_power, scenario.base_stations, outages[site])
+        for site in range(ground.sites)
+    ]
     transmit_w = ground.devices.each(transmitting_w).tolist()
     entities = ground.deployment.entity.tolist()
     radio, interference = _links_in_motion(env, ground)
@@ -201,17 +199,22 @@ def enliven(ground: Ground) -> World:
         airs=[Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)],
         interference=interference,
     )
+    for terminals, steps in ground.traces.bandwidths(ground.deployment.entity):
+        env.process(vary(env, radio, uplinks, ground.deployment.serving, terminals, steps))
+    wires = shared_wires(env, ground.backhaul, ground.sites, backhaul_meter)
     return World(
         **vars(ground) | {"radio": radio},
         env=env,
         budget=budget,
-        presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
+        presences=[_presence(scenario.terminals, ground.traces, entity, streams) for entity in entities],
+        outages=outages,
         uplinks=uplinks,
         interference=interference,
         transmit_w=transmit_w,
+        shared_wires=wires if scenario.network.backhaul.shared else None,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
-        backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
+        backhaul_meter=backhaul_meter,
         on_air=on_air,
         traffic=Traffic(),
     )
@@ -249,6 +252,14 @@ def _links_in_motion(env: Environment, ground: Ground) -> tuple[Radio, CoupledIn
     radio = ground.radio.copy(least_bit_s_hz=network.link.outage_bit_s_hz / (1.0 - network.link.overhead))
     near = replace(ground.near, cell=ground.near.cell.copy(), gain=ground.near.gain.copy())
     return radio, CoupledInterference(env, radio, near, network.interference)
+
+
+def _presence(law: Terminals, traces: Followed, entity: int, streams: Streams) -> Trajectory:
+    """Return when the terminal with stream index ``entity`` is there."""
+    periods = traces.presence(entity)
+    if law.diurnal is not None:
+        periods = rhythm(law.diurnal, entity, streams)
+    return Presence(law.availability, entity, streams) if periods is None else Trajectory(periods)
 
 
 def limit_terminal_energy(world: World) -> None:

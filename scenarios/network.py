@@ -335,6 +335,9 @@ class Backhaul(Section):
     latency_s: NonNegative = 0.01
     """One way."""
     energy_j_per_bit: NonNegative = 2.5e-10
+    shared: bool = False
+    """Whether base stations share one wire to the cloud, and one back, of rate_bps each: n that send at the same time
+    get an n-th of it. Otherwise each has wires of its own."""
 
 
 class Network(Section):

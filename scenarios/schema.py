@@ -152,6 +152,8 @@ class Output(Section):
     """Write trace.json per trial: a timeline for chrome://tracing or Perfetto."""
     edge_metrics: bool = True
     """Measure scores and certificates at every base-station aggregation, not only at the cloud's."""
+    carbon_g_per_kwh: NonNegative | None = None
+    """Carbon intensity of the electricity; with it, rounds and run totals have a column carbon_g."""
 
 
 class Scenario(Section):
@@ -185,6 +187,13 @@ class Scenario(Section):
     def _flagship_is_a_method(self) -> Scenario:
         if self.flagship is not None and self.flagship not in self.methods:
             raise ValueError(f"a flagship that is one of the methods: {', '.join(self.methods)}")
+        return self
+
+    @model_validator(mode="after")
+    def _clocks_that_aim_at_a_deadline_have_one(self) -> Scenario:
+        aims = any(device.dvfs and device.dvfs.policy == "deadline" for device in self.terminals.classes)
+        if aims and self.collection.policy != "deadline":
+            raise ValueError("collection.policy: deadline, if a device class has dvfs.policy deadline")
         return self
 
     @model_validator(mode="after")

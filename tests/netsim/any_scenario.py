@@ -70,6 +70,48 @@ def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...
 
 
 @st.composite
+def weak_hardware(draw: st.DrawFn, clocks: tuple[str, ...]) -> dict[str, Any]:
+    """Return one class of devices whose battery is charged, and which has several clocks."""
+    harvest = {"power_w": 0.3, "packets_per_s": draw(st.sampled_from([0.0, 4.0])), "packet_j": 0.05}
+    policy = draw(st.sampled_from(clocks))
+    return draw(hardware()) | {
+        "battery_j": 0.2,
+        "initial_charge": draw(st.sampled_from([0.4, 1.0])),
+        "refuse_below": draw(st.sampled_from([0.0, 0.3])),
+        "harvest": harvest | {"restart_fraction": draw(st.sampled_from([0.2, 0.9]))},
+        "processor_static_w": 0.1,
+        "dvfs": {"levels_hz": [0.1e9, 0.4e9, 1.2e9], "policy": policy},
+    }
+
+
+@st.composite
+def faulty_settings(draw: st.DrawFn) -> dict[str, Any]:
+    """Return a scenario in which batteries run empty and recover, days pass, and sites sleep and fail."""
+    rhythm = {"mean_share": 0.6, "swing": 0.5, "period_s": 1.0, "mean_habit_s": 0.4, "time_zones": 3}
+    static = draw(st.sampled_from(["none", "airtime", "always"]))
+    waits = draw(st.sampled_from(["all", "first_k", "deadline"]))
+    clocks = ("highest", "most_efficient", *(["deadline"] if waits == "deadline" else []))
+    outage = {"mean_up_s": 0.6, "mean_down_s": 0.2, "recovery": draw(st.sampled_from(["wait", "skip"]))}
+    return {
+        "terminals": {
+            "classes": [{"name": "weak", **draw(weak_hardware(clocks))}, {"name": "mains"}],
+            "diurnal": draw(st.sampled_from([None, rhythm])),
+            "dropout_probability": draw(st.sampled_from([0.0, 0.2])),
+        },
+        "collection": {"policy": waits, "deadline_s": draw(st.floats(0.01, 0.3))},
+        "base_stations": {
+            "static_power": static,
+            "sleep": {"after_s": 0.01, "wake_up_s": 0.005} if static == "always" else None,
+            "outage": draw(st.sampled_from([None, outage])),
+        },
+        "network": {
+            "uplink": {"share": draw(st.sampled_from(["tdma", "ofdma"]))},
+            "backhaul": {"rate_bps": 1e7, "shared": draw(st.booleans())},
+        },
+    }
+
+
+@st.composite
 def methods(draw: st.DrawFn, **fixed: Any) -> Counting:
     """Return a fresh method with messages of 0.5 kB to 25 kB."""
     return Counting(

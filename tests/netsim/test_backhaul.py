@@ -60,3 +60,38 @@ def test_a_cloud_round_takes_the_wires_the_radio_and_the_slowest_cell(
             assert row["start_s"] == pytest.approx(first_s[int(row["base_station"][3:])], rel=1e-9)
     (cloud_s,) = (row["time_s"] for row in result.rounds if row["event"] == "cloud")
     assert cloud_s == pytest.approx(max(cell_s.values()) + bits_up / rate_bps + latency_s, rel=1e-9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.floats(1e6, 1e9), st.floats(1e3, 1e6), st.floats(1e3, 1e6))
+def test_base_stations_that_share_a_wire_get_equal_parts_of_it(
+    sites: int, rate_bps: float, bits_down: float, bits_up: float
+) -> None:
+    network = {"backhaul": {"rate_bps": rate_bps, "shared": True, "energy_j_per_bit": 1e-8}}
+    where = world(scenario(budget={"time_s": 1e6}, network=network), sites, 2)
+    method = Counting(bits_down=bits_down, bits_up=bits_up, cloud_rounds=2, bs_iterations=1)
+    result = run(where, method)
+    access_s = where.scenario.network.downlink.access_delay_s
+    for row in result.participation:
+        site = int(row["base_station"][3:])
+        airtime_s = bits_down / where.radio.broadcast_bps(where.terminals_of(site))
+        if row["cloud_round"] == 0:
+            assert row["start_s"] == pytest.approx(sites * bits_down / rate_bps + 0.01 + access_s + airtime_s, rel=1e-9)
+    # On the way back whoever is ready sends: processor sharing, worked out on its own.
+    ready_s = sorted(row["time_s"] for row in result.rounds if row["event"] == "edge" and row["cloud_round"] == 0)
+    (cloud_s, _) = (row["time_s"] for row in result.rounds if row["event"] == "cloud")
+    busy_until_s = ready_s[0]
+    for at_s in ready_s:
+        busy_until_s = max(busy_until_s, at_s) + bits_up / rate_bps
+    assert cloud_s == pytest.approx(busy_until_s + 0.01, rel=1e-9)
+    last = result.rounds[-1]
+    assert last["bytes_backhaul"] == pytest.approx(2 * sites * (bits_down + bits_up) / 8.0, rel=1e-12)
+    assert last["energy_backhaul_j"] == pytest.approx(8.0 * last["bytes_backhaul"] * 1e-8, rel=1e-9)
+
+
+def test_a_base_station_alone_on_a_shared_wire_has_all_of_it() -> None:
+    results = []
+    for shared in (False, True):
+        network = {"backhaul": {"rate_bps": 1e6, "shared": shared}}
+        results.append(run(world(scenario(network=network), 1, 3)))
+    assert results[1].totals == pytest.approx(results[0].totals, rel=1e-9)

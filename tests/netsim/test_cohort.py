@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from netsim.world import World
 from tests.netsim.agreement import assert_agree
 from tests.netsim.any_scenario import methods, worlds
 from tests.netsim.counting import Counting
-from tests.netsim.worlds import change, run
+from tests.netsim.worlds import change, device, run, scenario, world
 
 MANY = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -42,9 +43,9 @@ def test_both_engines_record_the_same_of_terminals_on_their_own(data: st.DataObj
 
 def _hold_to_each_other(data: st.DataObject, protocol: str) -> None:
     where: World = data.draw(worlds(30.0, ("tdma", "ofdma"), budget=data.draw(budgets())))
-    for j, device in enumerate(list(where.devices)):
-        if device.battery_j is not None:  # what happens first is not defined where two batteries die together
-            change(where, j, battery_j=device.battery_j * (1.0 + 0.01 * j))
+    for j, hardware in enumerate(list(where.devices)):
+        if hardware.battery_j is not None:  # what happens first is not defined where two batteries die together
+            change(where, j, battery_j=hardware.battery_j * (1.0 + 0.01 * j))
     method: Counting = data.draw(methods(spread=0.381966, protocol=protocol))
     again = Counting(**{name: getattr(method, name) for name in _SETTINGS})
     assert_agree(run(where, method), simulate_cohorts(where, again, [f"task {s}" for s in range(where.sites)]))
@@ -54,3 +55,14 @@ def _hold_to_each_other(data: st.DataObject, protocol: str) -> None:
 _SETTINGS = (
     "bits_down", "bits_up", "samples", "local_iterations", "bs_iterations", "cloud_rounds", "spread", "protocol",
 )  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["highest", "most_efficient"])
+def test_clocks_and_conventions_that_never_change_are_the_same_to_both_engines(policy: str) -> None:
+    hardware = device(dvfs={"levels_hz": [0.2e9, 0.5e9], "policy": policy}, battery_j=20.0, cycles_per_sample=1e5)
+    made = scenario(budget={"time_s": 2.0}, terminals=hardware | {"paper_energy": True})
+    one, other = (Counting(spread=0.381966) for _ in range(2))
+    where = world(made, 2, 4)
+    result = run(where, one)
+    assert_agree(result, simulate_cohorts(where, other, ["task 0", "task 1"]))
+    assert result.terminals[0]["cpu_hz"] == {"highest": 0.5e9, "most_efficient": 0.2e9}[policy]

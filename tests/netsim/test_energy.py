@@ -97,6 +97,15 @@ def test_fully_loaded_sites_draw_what_the_earth_table_says(kind: str, full_load_
     assert full_w == pytest.approx(full_load_w, abs=0.06)
 
 
+@pytest.mark.parametrize(
+    ("kind", "no_load_w", "sleep_w"),
+    [("macro", 780.0, 450.0), ("rrh", 504.0, 336.0), ("micro", 112.0, 78.0), ("pico", 13.6, 8.6), ("femto", 9.6, 5.8)],
+)
+def test_a_site_idles_and_sleeps_with_all_its_transceivers(kind: str, no_load_w: float, sleep_w: float) -> None:
+    assert SITE_POWER[kind].static_w() == pytest.approx(no_load_w)
+    assert SITE_POWER[kind].sleeping_w() == pytest.approx(sleep_w)
+
+
 @given(st.floats(1e-29, 1e-26), st.floats(1e8, 1e10), st.floats(1.0, 1e12))
 def test_a_cycle_costs_kappa_times_the_clock_squared(kappa: float, cpu_hz: float, cycles: float) -> None:
     energy_j = processor_w(kappa, cpu_hz) * cycles / cpu_hz
