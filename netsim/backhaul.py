@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import networkx as nx
 
+from netsim.energy import Meter
+
 
 class Backhaul:
     """Transfer times over a networkx graph whose edges carry ``latency_s`` and ``rate_bps``.
@@ -44,3 +46,22 @@ class Backhaul:
     def power_w(self, site: int) -> float:
         """Power while bits are being sent, watts: energy per bit times rate."""
         return self.energy_j_per_bit * self._rate_bps[site]
+
+
+class Wire:
+    """The wire of one base station in use. Transfers do not slow each other down; their powers add up.
+
+    Args:
+        meter: where its energy is counted, as ``"backhaul"``.
+        site: which base station.
+        power_w: power of one transfer.
+    """
+
+    def __init__(self, meter: Meter, site: int, power_w: float) -> None:
+        self._meter, self._site, self._power_w = meter, site, power_w
+        self._transfers = 0
+
+    def change(self, difference: int) -> None:
+        """Count a transfer more (+1) or less (-1)."""
+        self._transfers += difference
+        self._meter.set_power(self._site, "backhaul", self._transfers * self._power_w)

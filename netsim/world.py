@@ -16,7 +16,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.analog import Air
 from netsim.availability import Presence
-from netsim.backhaul import Backhaul
+from netsim.backhaul import Backhaul, Wire
 from netsim.cell import Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
@@ -35,6 +35,7 @@ from netsim.neighbours import strongest_cells
 from netsim.radio import Radio, link_budget
 from netsim.slot_fading import FadingSlots
 from netsim.uplinks import make_uplinks
+from netsim.turns import Turns
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
@@ -126,6 +127,9 @@ class World(Ground):
         on_air: activity of each site, for its no-load power.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
+        serving: (terminals,) site that serves each terminal now; ``deployment.serving`` is where it is at home.
+        wires: the wire of each site, in use or not.
+        downlinks: whose turn it is to broadcast in each cell.
     """
 
     env: Environment
@@ -139,9 +143,12 @@ class World(Ground):
     backhaul_meter: Meter
     on_air: list[OnAir]
     traffic: Traffic
+    serving: NDArray[np.int64]
+    wires: list[Wire]
+    downlinks: list[Turns]
 
     def terminals_of(self, site: int) -> list[int]:
-        """Terminals served by ``site``."""
+        """Terminals whose data belong to the task of ``site``."""
         return [int(i) for i in np.flatnonzero(self.deployment.serving == site)]
 
 
@@ -201,8 +208,10 @@ def enliven(ground: Ground) -> World:
         airs=[Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)],
         interference=interference,
     )
+    deployment = ground.deployment if scenario.mobility is None else ground.deployment.copy()
+    backhaul_meter = Meter(env, ground.sites, ("backhaul",), budget.energy)
     return World(
-        **vars(ground) | {"radio": radio},
+        **vars(ground) | {"radio": radio, "deployment": deployment},
         env=env,
         budget=budget,
         presences=[Presence(scenario.terminals.availability, entity, streams) for entity in entities],
@@ -211,9 +220,12 @@ def enliven(ground: Ground) -> World:
         transmit_w=transmit_w,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
-        backhaul_meter=Meter(env, ground.sites, ("backhaul",), budget.energy),
+        backhaul_meter=backhaul_meter,
         on_air=on_air,
         traffic=Traffic(),
+        serving=ground.deployment.serving.copy(),
+        wires=[Wire(backhaul_meter, site, ground.backhaul.power_w(site)) for site in range(ground.sites)],
+        downlinks=[Turns(env) for _ in range(ground.sites)],
     )
 
 
