@@ -20,6 +20,7 @@ from netsim.upload import Upload
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
+_ASK_AGAIN_S = 0.01  # how long a base station lets a terminal alone that is still being sent an older model
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,16 @@ class Terminal:
         return not (self._working or self.expecting) and self.available_from_s() <= self.env.now
 
     def available_from_s(self) -> float:
-        """Earliest time at which it can be scheduled; infinity if never again."""
+        """Earliest time at which it may be scheduled; infinity if never again."""
         if not (self.alive and self.covered):
             return inf
-        return max(self._presence.back_at_s(self.env.now), self.out_until_s)
+        soonest_s = max(self._presence.back_at_s(self.env.now), self.out_until_s)
+        return max(soonest_s, self.env.now + _ASK_AGAIN_S) if self.expecting else soonest_s
+
+    @property
+    def on(self) -> bool:
+        """Whether it is switched on and has energy."""
+        return self.alive and self._presence.back_at_s(self.env.now) <= self.env.now
 
     @property
     def task(self) -> str:

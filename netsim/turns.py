@@ -18,13 +18,15 @@ class Turns:
 
     def __init__(self, env: Environment) -> None:
         self.env = env
-        self._line: list[tuple[float, int, Event]] = []
+        self._line: list[tuple[float, int, int, Event]] = []
+        self._asked = 0
         self._taken = self._calling = False
 
     def ask(self, number: int) -> Event:
-        """Get in line; the event succeeds when it is this one's turn. A number may be in line once."""
+        """Get in line; the event succeeds when it is this one's turn."""
         turn = self.env.event()
-        heappush(self._line, (self.env.now, number, turn))
+        self._asked += 1
+        heappush(self._line, (self.env.now, number, self._asked, turn))
         self._call_later()
         return turn
 
@@ -43,4 +45,4 @@ class Turns:
         self._calling = False
         if self._line and not self._taken:
             self._taken = True
-            heappop(self._line)[2].succeed()
+            heappop(self._line)[-1].succeed()

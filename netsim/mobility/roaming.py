@@ -176,7 +176,7 @@ class Roaming:
         for row in np.flatnonzero(target >= 0).tolist():
             terminal = self._moving[row]
             finishing = law.in_flight == "finish" and terminal.task == "uploading" and not failed[row]
-            if not (terminal.cut or terminal.expecting or finishing):
+            if terminal.alive and not (terminal.cut or terminal.expecting or finishing):
                 self._change(row, int(target[row]), bool(failed[row]), bool(out[row]))
 
     def _change(self, row: int, column: int, failed: bool, out: bool) -> None:
@@ -191,7 +191,8 @@ class Roaming:
         self._write(rows)
         lost = out or world.radio.downlink_sinr.item(index) < self._least_sinr
         kind = "link_failure" if failed else "failed" if lost else "handover"
-        interruption_s = law.interruption_s if kind == "handover" else law.reestablishment_s
+        kind = kind if terminal.on else "reselection"
+        interruption_s = {"handover": law.interruption_s, "reselection": 0.0}.get(kind, law.reestablishment_s)
         world.serving[index] = new
         assignment, left_bits, again_bits = self._take_along(terminal, interruption_s)
         came_from, entered_s = self._came_from[row]
@@ -199,7 +200,7 @@ class Roaming:
             self.away_s[row] += now - self._entered_s[row]
         self.changes.append(
             CellChange(
-                *(now, index, *self._paths_xy(row), old, new, kind),
+                *(now, index, *self._place(row), old, new, kind),
                 ping_pong=new != old and new == came_from and now - entered_s <= law.ping_pong_s + 1e-9,
                 delay_s=now - float(self._due_s[row]),
                 interruption_s=interruption_s,
@@ -212,7 +213,7 @@ class Roaming:
         self._came_from[row], self._entered_s[row] = (old, now), now
         self._out_since_s[row] = self._due_s[row] = inf
 
-    def _paths_xy(self, row: int) -> tuple[float, float]:
+    def _place(self, row: int) -> tuple[float, float]:
         x_m, y_m = self.world.deployment.terminal_xy_m[self.movers[row]].tolist()
         return x_m, y_m
 

@@ -10,10 +10,13 @@ import pytest
 from simpy import Environment
 
 from netsim.air import Air
+from netsim.compute import Luck
 from netsim.engines import needs_processes
 from netsim.mobility.event_a3 import EventA3, filter_weight
 from netsim.obstacles import Ends
+from netsim.participation import ParticipationLog
 from netsim.result import Result
+from netsim.terminal import Terminal
 from netsim.turns import Turns
 from netsim.world import World
 from scenarios.mobility import Handover
@@ -278,6 +281,24 @@ def test_shadowing_along_a_way_is_forgotten_exponentially(lag: float) -> None:
 
     here, there = deviation(way_m), deviation(way_m + np.array([lag * correlation_m, 0.0]))
     assert np.corrcoef(here.ravel(), there.ravel())[0, 1] == pytest.approx(np.exp(-lag), abs=0.05)
+
+
+def test_a_terminal_that_is_still_being_sent_a_model_is_not_asked_without_end(tmp_path: Path) -> None:
+    where = _crossing(tmp_path)
+    settings = where.scenario
+    terminal = Terminal(where, 0, ParticipationLog(), Luck(settings.terminals, [0], where.streams))
+    assert terminal.available() and terminal.available_from_s() == 0.0
+    terminal.expecting = True
+    assert not terminal.available() and terminal.available_from_s() >= 0.01
+
+
+def test_the_dead_do_not_change_cells_and_those_switched_off_do_so_for_nothing(tmp_path: Path) -> None:
+    way = [(0.0, 40.0, 0.0), (420.0 / SPEED_MPS, 460.0, 0.0)]
+    dead = device(battery_j=1e-6) | {"slowdown": {"kind": "none"}}
+    assert _handovers(run(_journey(tmp_path, way, {}, terminals=dead), Counting(bits_up=1e3))) == []
+    away = device() | {"availability": {"mean_on_s": 1e-3, "mean_off_s": 1e5}}
+    (row,) = _handovers(run(_journey(tmp_path, way, {}, terminals=away), Counting(bits_up=1e3)))
+    assert (row["kind"], row["interruption_s"], row["assignment"]) == ("reselection", 0.0, "nothing")
 
 
 def test_cohorts_do_not_move() -> None:
