@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from itertools import pairwise
 from math import inf, isnan
@@ -207,3 +208,32 @@ def test_with_speed_zero_nothing_changes(seed: int, share: str, policy: str, met
     columns = without.terminals.columns
     assert all(np.array_equal(with_section.terminals.columns[name], columns[name]) for name in columns)
     assert _handovers(with_section) == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "motion",
+    [
+        {"measurement_s": 0.01},  # the grid of all delays, so much falls on the instant of a measurement
+        {"measurement_s": 0.1, "handover": {"interruption_s": 0.1, "in_flight": "restart"}},
+        {"membership": "leave", "handover": {"in_flight": "finish"}},
+    ],
+)
+@pytest.mark.parametrize(("share", "policy"), [("ofdma", "all"), ("tdma", "deadline")])
+def test_nothing_depends_on_the_order_of_events_at_an_instant(
+    seed: int, motion: dict[str, Any], share: str, policy: str
+) -> None:
+    settings = scenario(
+        budget={"time_s": 4.0},
+        mobility={"speed_mps": (30.0, 60.0), **motion},
+        collection={"policy": policy, "deadline_s": 0.4},
+        network={"propagation": LANDSCAPE, "layout": {"environment": "UMi"}, "uplink": {"share": share}},
+    )
+    usual, reversed_ = world(settings, 4, 4, seed), world(settings, 4, 4, seed)
+    reversed_.env._eid = itertools.count(
+        2**40, -1
+    )  # of events of equal time and priority, the latest planned comes first
+    one, other = run(usual, Counting(bits_up=4e5)), run(reversed_, Counting(bits_up=4e5))
+    assert one.totals == pytest.approx(other.totals, rel=CLOSE)
+    changes = [[(row["time_s"], row["terminal"], row["to_cell"]) for row in _handovers(r)] for r in (one, other)]
+    assert changes[0] == changes[1] and len(changes[0]) > 0
