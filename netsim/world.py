@@ -34,8 +34,8 @@ from netsim.load import with_load
 from netsim.neighbours import strongest_cells
 from netsim.radio import Radio, link_budget
 from netsim.slot_fading import FadingSlots
-from netsim.uplinks import make_uplinks
 from netsim.turns import Turns
+from netsim.uplinks import make_uplinks
 from scenarios.equipment import DeviceClass
 from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from channel_models.units import db_to_linear
 from netsim.air import Air
 from netsim.alarm import BEFORE_ALL, Alarm, nothing_else_planned
+from netsim.link_tables import fading_rows
 from netsim.mobility.area import FloatArray, IntArray
 from netsim.mobility.build import build_paths
 from netsim.mobility.candidates import Candidates, strongest
@@ -118,7 +119,8 @@ class Roaming:
         where.path_loss_db[who], where.shadowing_db[who] = links.path_loss_db[rows, 0], links.shadowing_db[rows, 0]
         radio.serving_gain[who] = links.gain[rows, 0]
         radio.neighbour_gain[who] = links.gain[rows, 1:].sum(axis=1)
-        radio.fading[who] = where.dominant_path[who]
+        network, own = world.scenario.network, self._candidates.sites[rows, 0]
+        radio.fading[who] = fading_rows(network, world.streams, self._entity[rows], own, where.dominant_path[who])
         radio.refresh(who)
 
     def _retune(self) -> None:

@@ -42,6 +42,20 @@ def test_who_moves_needs_a_landscape_to_move_through() -> None:
         check(BASE | {"network": {}, "mobility": {}})
 
 
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"interference": {"model": "coupled"}},
+        {"interference": {"model": "load"}},
+        {"uplink": {"share": "allotted"}},
+        {"uplink": {"share": "slots"}},
+    ],
+)
+def test_what_knows_only_links_at_the_start_is_refused(network: dict[str, Any]) -> None:
+    with pytest.raises(ScenarioError, match="with mobility"):
+        check(BASE | {"network": {"propagation": {"spatial_consistency": True}, **network}, "mobility": {}})
+
+
 def test_standing_still_is_allowed_and_nobody_moves_by_default() -> None:
     assert check(BASE).mobility is None
     still = check(BASE | {"mobility": {"speed_mps": [0.0, 0.0], "class_speed_mps": {"device": [0.0, 0.0]}}})
