@@ -209,6 +209,8 @@ class Scenario(Section):
             return self
         if self.network.interference.model != "fixed":
             raise ValueError("network.interference.model: fixed with mobility")
+        if self.network.uplink.transfer != "digital":
+            raise ValueError("network.uplink.transfer: digital with mobility")
         if self.network.layout.environment == "THz":
             raise ValueError("with mobility a network.layout.environment other than THz")
         if self.network.uplink.share in ("allotted", "slots"):

@@ -49,6 +49,7 @@ def test_who_moves_needs_a_landscape_to_move_through() -> None:
         {"interference": {"model": "load"}},
         {"uplink": {"share": "allotted"}},
         {"uplink": {"share": "slots"}},
+        {"uplink": {"transfer": "over_the_air"}},
     ],
 )
 def test_what_knows_only_links_at_the_start_is_refused(network: dict[str, Any]) -> None:
