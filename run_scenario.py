@@ -22,7 +22,16 @@ from typing import TYPE_CHECKING, Any, NoReturn, cast
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
-from scenarios.storage import TABLES, join_tables, new_file, new_folder, write_json, write_table, write_text
+from scenarios.storage import (
+    SOMETIMES,
+    TABLES,
+    join_tables,
+    new_file,
+    new_folder,
+    write_json,
+    write_table,
+    write_text,
+)
 from scenarios.streams import Streams
 from scenarios.traces import trace_bytes
 from scenarios.trials import VERSION, Trial, inputs_fingerprint
@@ -86,8 +95,10 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     }
     stamp = {"method": trial.method, "seed": trial.seed}
     with new_folder(job.root / trial.name) as folder:
-        for name in TABLES:
+        for name in (*TABLES, *SOMETIMES):
             table = getattr(result, name)
+            if table is None:
+                continue
             rows = table.columns if isinstance(table, Table | Chapters) else table
             write_table(folder / f"{name}.parquet", rows, stamp)
         if result.trace is not None:
@@ -229,7 +240,7 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
 
 
 def _sources(scenario: Scenario) -> list[bytes]:
-    """Return what else results depend on: our code, modules that import paths name, files of sites and terminals."""
+    """Return what else results depend on: our code, modules that import paths name, files of places and movements."""
     from learning.data.user import import_object
 
     here = Path(__file__).parent
@@ -240,8 +251,10 @@ def _sources(scenario: Scenario) -> list[bytes]:
     own = [import_object(path, field) for field, path in named.items() if ":" in path]
     modules = [sys.modules[made.__module__] for made in own]
     files += [Path(module.__file__) for module in modules if module.__file__]
-    places = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
-    files += [Path(path) for path in places if path is not None and Path(path).is_file()]
+    motion = scenario.mobility
+    named_files = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
+    named_files += (None if motion is None else motion.trace_path,)
+    files += [Path(path) for path in named_files if path is not None and Path(path).is_file()]
     return [path.read_bytes() for path in files]
 
 
@@ -279,6 +292,10 @@ def _collect(
     folders = [root / "trials" / trial.name for trial in finished]
     for name in TABLES:
         join_tables(folders, root, name)
+    for name in SOMETIMES:
+        having = [folder for folder in folders if (folder / f"{name}.parquet").is_file()]
+        if having:
+            join_tables(having, root, name)
     _write_references(scenario, root, federations)
     _write_coverage(scenario, root, len(federations[finished[0].seed].task_names))
     records = [read_json(folder / "trial.json") or {} for folder in folders]

@@ -45,15 +45,19 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("start_s", "compute_s", "upload_s", "finish_s"),
     ),
     "coverage": ("seed", "x_m", "y_m", "base_station", "downlink_sinr_db"),
+    "handovers": (
+        *(*_TRIAL, "time_s", "terminal", "base_station", "from_cell", "to_cell", "x_m", "y_m", "kind", "ping_pong"),
+        *("delay_s", "interruption_s", "assignment", "left_bits", "again_bits", "level_difference_db"),
+    ),
     "references": (
         *("seed", "reference", "lambda1", "lambda2", "primal"),
         *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy"),
     ),
 }
-_OPTIONAL_TABLES = frozenset({"references", "coverage"})
+_OPTIONAL_TABLES = frozenset({"references", "coverage", "handovers"})
 _TEXT_COLUMNS = frozenset(
     {"method", "event", "node", "task", "split", "terminal", "base_station", "device_class", "outcome"}
-    | {"reference", "los"}
+    | {"reference", "los", "from_cell", "to_cell", "kind", "ping_pong", "assignment"}
 )
 _TRIAL_COLUMNS = ("method", "seed", "ended_by", "time_s", "energy_j", "bytes", "cost", "wall_s")
 _BUDGET_FIELDS = ("time_s", "energy_j", "energy_per_terminal_j", "bytes", "cost")
@@ -88,8 +92,8 @@ class Experiment:
         methods: in recorded order; `flagship` is the key of the one the others are compared with.
         budget: only the limits that were set, by `time_s`, `energy_j`, `energy_per_terminal_j`, `bytes`, `cost`.
         trials: one row a (method, seed): `ended_by` and what was spent in total.
-        rounds, tasks, terminals, base_stations, participation, coverage, references: the recorded tables;
-            `coverage` and `references` are empty where none was computed.
+        rounds, tasks, terminals, base_stations, participation, coverage, references, handovers: the recorded tables;
+            `coverage` and `references` are empty where none was computed, `handovers` where nobody moves.
     """
 
     folder: Path
@@ -114,6 +118,7 @@ class Experiment:
     participation: pd.DataFrame
     coverage: pd.DataFrame
     references: pd.DataFrame
+    handovers: pd.DataFrame
 
     @property
     def ordered_methods(self) -> tuple[Method, ...]:

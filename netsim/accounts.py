@@ -14,6 +14,10 @@ from simpy import Environment, Event, Timeout
 _MET = 1e-12  # relative distance to a limit that counts as met: the clock itself is rounded
 
 
+class OutOfBudgetError(Exception):
+    """A payment did not fit: the run is over, the process that wanted it stops where it stands."""
+
+
 class Account:
     """A quantity with a rate, and optionally a limit whose crossing is announced at its exact instant.
 

@@ -63,3 +63,22 @@ def shared_wires(env: Environment, backhaul: Backhaul, sites: int, meter: Meter)
         meter.set_shares("backhaul", senders, full_w, share)
 
     return TimeShared(env, backhaul.rate_bps, duty), TimeShared(env, backhaul.rate_bps, duty)
+
+
+class Wire:
+    """The wire of one base station in use. Transfers do not slow each other down; their powers add up.
+
+    Args:
+        meter: where its energy is counted, as ``"backhaul"``.
+        site: which base station.
+        power_w: power of one transfer.
+    """
+
+    def __init__(self, meter: Meter, site: int, power_w: float) -> None:
+        self._meter, self._site, self._power_w = meter, site, power_w
+        self._transfers = 0
+
+    def change(self, difference: int) -> None:
+        """Count a transfer more (+1) or less (-1)."""
+        self._transfers += difference
+        self._meter.set_power(self._site, "backhaul", self._transfers * self._power_w)

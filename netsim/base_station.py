@@ -10,17 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from simpy import Event
 
+from netsim.accounts import OutOfBudgetError
 from netsim.allotment import Allotter
 from netsim.collection import Gathering, share_of
+from netsim.delivery import Delivery, Mission
 from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
-from netsim.terminal import Assignment, OutOfBudgetError, Terminal
+from netsim.relay import DOWN, UP, carry
+from netsim.terminal import Assignment, Terminal
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
-_DOWN, _UP = 0, 1  # ways of the backhaul
 
 
 class BaseStation:
@@ -30,7 +32,7 @@ class BaseStation:
         world: the physical world.
         method: the learning method.
         index: which site.
-        terminals: the devices it serves.
+        terminals: the devices that hold its task's data; it serves those that have not moved into other cells.
         recorder: told every aggregation.
     """
 
@@ -59,29 +61,15 @@ class BaseStation:
         try:
             yield from self._repaired()
             up_until_s = self._outages.on_until_s(self.env.now) if self._skips else inf
-            yield from self._backhaul(sizes.cloud_bits, _DOWN)
+            yield from carry(self.world, self.index, sizes.cloud_bits, DOWN)
             self.method.adopt(np.array([self.index]))
             for _ in range(plan.bs_iterations):
                 yield from self._iteration(number, plan, sizes)
                 if self.env.now >= up_until_s:
                     break
-            yield from self._backhaul(sizes.aggregate_bits, _UP)
+            yield from carry(self.world, self.index, sizes.aggregate_bits, UP)
         except OutOfBudgetError:
             return
-
-    def _backhaul(self, bits: float, way: int) -> Steps:
-        """Carry something between cloud and base station."""
-        world = self.world
-        if not world.budget.pay("bytes", bits / 8.0):
-            raise OutOfBudgetError
-        if world.shared_wires is not None and bits > 0.0:
-            yield world.shared_wires[way].start(self.index, bits).done
-        else:
-            world.backhaul_meter.set_power(self.index, "backhaul", world.backhaul.power_w(self.index))
-            yield self.env.timeout(world.backhaul.sending_s(self.index, bits))
-            world.backhaul_meter.set_power(self.index, "backhaul", 0.0)
-        world.traffic.backhaul += bits / 8.0
-        yield self.env.timeout(world.backhaul.latency_s(self.index))
 
     def _iteration(self, cloud_round: int, plan: Plan, sizes: Sizes) -> Steps:
         scheduled = yield from self._schedule(cloud_round)
@@ -89,13 +77,7 @@ class BaseStation:
         indices = np.array([terminal.index for terminal in scheduled])
         cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
         work = self.method.train(cohort, plan)
-        while not (yield from self._broadcast(sizes.broadcast_bits, scheduled)):
-            yield from self._repaired()
-        gathering = self._gather(indices.tolist(), sizes)
-        clocks = self._allotter.hand_out(indices, sizes)
-        assignment = Assignment(sizes, cloud_round, self.edge_rounds, gathering, len(scheduled), since_s, clocks)
-        for terminal in scheduled:
-            terminal.assign(assignment)
+        gathering = yield from self._hand_out(cloud_round, sizes, scheduled, since_s)
         yield gathering.complete
         yield from self._repaired()
         yield from self._release(scheduled, gathering)
@@ -118,6 +100,28 @@ class BaseStation:
         if isinstance(uplink, JointUplink):
             return JointGathering(self.env, policy, expected, uplink, sizes)
         return Gathering(self.env, policy, expected)
+
+    def _hand_out(
+        self, cloud_round: int, sizes: Sizes, scheduled: list[Terminal], since_s: float
+    ) -> Generator[Event, Any, Gathering]:
+        """Bring the model to those scheduled at ``since_s`` and let them begin; return where their updates go."""
+
+        def begin() -> Assignment:
+            indices = np.array([terminal.index for terminal in scheduled])
+            gathering = self._gather(indices.tolist(), sizes)
+            clocks = self._allotter.hand_out(indices, sizes)
+            return Assignment(sizes, cloud_round, self.edge_rounds, gathering, len(scheduled), since_s, clocks)
+
+        if self.world.scenario.mobility is not None:
+            mission = Mission(self.index, sizes.broadcast_bits, self._radiate, begin)
+            assignment: Assignment = yield Delivery(self.world, mission, scheduled).begun
+            return assignment.gathering
+        while not (yield from self._broadcast(sizes.broadcast_bits, scheduled)):
+            yield from self._repaired()
+        assignment = begin()
+        for terminal in scheduled:
+            terminal.assign(assignment)
+        return assignment.gathering
 
     def _release(self, scheduled: list[Terminal], gathering: Gathering) -> Steps:
         """Tell the terminals that are too late to stop, and let them do so before the next iteration."""
@@ -160,24 +164,32 @@ class BaseStation:
         return [present[i] for i in chosen]
 
     def _broadcast(self, bits: float, audience: list[Terminal]) -> Generator[Event, Any, bool]:
-        """Send to all scheduled terminals at once, at the worst one's rate; False if the site failed first."""
+        """Send to all scheduled terminals of the own cell; False if the site failed first."""
         world = self.world
         yield self.env.timeout(world.scenario.network.downlink.access_delay_s + world.on_air[self.index].wake_up_s())
-        stays_s = self._outages.on_until_s(self.env.now) - self.env.now
+        return (yield from self._radiate(self.index, bits, audience))
+
+    def _radiate(self, site: int, bits: float, audience: list[Terminal]) -> Generator[Event, Any, bool]:
+        """Send to terminals of a cell at once, at the rate the worst of them can receive at the beginning.
+
+        Returns False if the site failed first.
+        """
+        world = self.world
+        stays_s = world.outages[site].on_until_s(self.env.now) - self.env.now
         if stays_s <= 0.0:
             return False
         if not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        airtime_s = bits / (yield from self._broadcast_bps(np.array([terminal.index for terminal in audience])))
-        world.on_air[self.index].change(+1)
-        world.site_meter.set_power(self.index, "transmit", self.world.radiating_w)
+        airtime_s = bits / (yield from self._broadcast_bps(site, np.array([terminal.index for terminal in audience])))
+        world.on_air[site].change(+1)
+        world.site_meter.set_power(site, "transmit", self.world.radiating_w)
         receivers = [terminal.index for terminal in audience if terminal.alive]
         world.terminal_meter.set_shares("receive", receivers, self._receive_w, 1.0)
         yield self.env.timeout(min(airtime_s, stays_s))
-        world.site_meter.set_power(self.index, "transmit", 0.0)
-        world.on_air[self.index].change(-1)
+        world.site_meter.set_power(site, "transmit", 0.0)
+        world.on_air[site].change(-1)
         if world.interference is not None:
-            world.interference.end_broadcast(self.index)
+            world.interference.end_broadcast(site)
         world.terminal_meter.set_shares("receive", receivers, self._receive_w, 0.0)
         whole = airtime_s <= stays_s
         if not whole:
@@ -190,10 +202,10 @@ class BaseStation:
         world.traffic.downlink += bits / 8.0
         return True
 
-    def _broadcast_bps(self, audience: NDArray[np.int64]) -> Generator[Event, Any, float]:
+    def _broadcast_bps(self, site: int, audience: NDArray[np.int64]) -> Generator[Event, Any, float]:
         """Return the rate that all of the audience can receive; it stays what it is at the start of the broadcast."""
         radio, interference = self.world.radio, self.world.interference
         if interference is None:
             return radio.broadcast_bps(audience)
-        yield interference.begin_broadcast(self.index)
+        yield interference.begin_broadcast(site)
         return radio.broadcast_bps(audience, interference.interfering_gain(audience))

@@ -64,6 +64,10 @@ class Deployment:
         """(terminals,) whether a direct path stands out of the serving link: line of sight, not through a wall."""
         return self.los & ~self.indoor
 
+    def copy(self) -> Deployment:
+        """Return the same in arrays of its own, for a run in which terminals move."""
+        return Deployment(**{name: array.copy() for name, array in vars(self).items()})
+
 
 def deploy(network: Network, serving: IntArray, sites: int, streams: Streams) -> Deployment:
     """Put every terminal down by the scenario's law of places, given that its serving site is its strongest.

@@ -36,6 +36,7 @@ ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "network.interference.model": lambda scenario: scenario.network.interference.model == "coupled",
     "network.uplink.share": lambda scenario: scenario.network.uplink.share not in ("ofdma", "tdma"),
     "network.uplink.transfer": lambda scenario: scenario.network.uplink.transfer == "over_the_air",
+    "mobility": lambda scenario: scenario.mobility is not None,
 }
 """Fields, and whether a scenario uses them in a way that cohorts do not know."""
 

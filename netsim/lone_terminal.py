@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from simpy import Event, Interrupt
 
+from netsim.accounts import OutOfBudgetError
 from netsim.compute import Luck
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Cohort, Method, Plan, Sizes
-from netsim.terminal import OutOfBudgetError, Steps, Terminal
+from netsim.terminal import Steps, Terminal
 from netsim.world import World
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain, groupby
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from channel_models.units import linear_to_db, watt_to_dbm
 from netsim.availability import outages_of
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
+from netsim.mobility.handover_log import CellChange, as_columns
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import Metrics
 from netsim.recorder import Batch, Row, site_names
@@ -36,6 +37,7 @@ class Result:
         totals: state at the end: time_s, energy_j, bytes, cost, and carbon_g if the scenario knows its electricity.
         rounds, tasks, participation, terminals, base_stations: tables; docs/records.md lists their columns.
         trace: timeline of all assignments, Trace Event Format, if the scenario asks for it.
+        handovers: table of all changes of cell, if terminals may move.
     """
 
     ended_by: str
@@ -46,6 +48,7 @@ class Result:
     terminals: Table
     base_stations: Rows
     trace: dict[str, Any] | None
+    handovers: Table | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,10 +75,18 @@ class Activity:
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """What was written down while a run went on."""
+    """What was written down while a run went on; the rest if terminals may move.
+
+    Attributes:
+        rows, participation: events and assignments.
+        cell_changes: every change of cell.
+        roaming: further (terminals,) columns.
+    """
 
     rows: Sequence[Row | Batch]
     participation: ParticipationLog
+    cell_changes: list[CellChange] | None = None
+    roaming: Columns = field(default_factory=dict)
 
 
 def make_result(
@@ -94,10 +105,21 @@ def make_result(
         rounds=rounds,
         tasks=tasks,
         participation=Table(participation | {"base_station": site_names(ground.sites)[participation["base_station"]]}),
-        terminals=Table(_terminal_columns(ground, usage) | _outcomes(ground.terminals, participation)),
+        terminals=Table(
+            _terminal_columns(ground, usage) | records.roaming | _outcomes(ground.terminals, participation)
+        ),
         base_stations=_station_rows(ground, task_names, activity, rounds[-1]["time_s"]),
         trace=trace_events(participation) if ground.scenario.output.trace else None,
+        handovers=None if records.cell_changes is None else _handovers(ground, records.cell_changes),
     )
+
+
+def _handovers(ground: Ground, changes: list[CellChange]) -> Table:
+    columns, names = as_columns(changes), site_names(ground.sites)
+    home = names[ground.deployment.serving][columns["terminal"]]
+    cells = {"from_cell": names[columns.pop("from_site")], "to_cell": names[columns.pop("to_site")]}
+    first = {name: columns.pop(name) for name in ("time_s", "terminal")}
+    return Table(first | {"base_station": home} | cells | columns)
 
 
 def _event_tables(records: Sequence[Row | Batch]) -> tuple[Chapters, Rows]:

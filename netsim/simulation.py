@@ -10,6 +10,7 @@ from netsim.base_station import BaseStation
 from netsim.compute import Luck
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.lone_terminal import LoneTerminal
+from netsim.mobility.roaming import Roaming
 from netsim.participation import ParticipationLog
 from netsim.port import Method
 from netsim.protocols import hierarchical, isolated
@@ -40,6 +41,8 @@ def simulate(
         BaseStation(world, method, site, [terminals[i] for i in world.terminals_of(site)], recorder)
         for site in range(world.sites)
     ]
+    law = world.scenario.mobility
+    roaming = None if alone or law is None else Roaming(world, terminals, law)
     recorder.start()
     if alone:
         world.env.process(isolated(world, method, lone, recorder))
@@ -53,6 +56,8 @@ def simulate(
     recorder.end()
     method.settle()
     records = Records(recorder.rows, recorder.participation)
+    if roaming is not None:
+        records = Records(recorder.rows, recorder.participation, roaming.changes, roaming.columns())
     return make_result(world, task_names, str(ended_by), records, _usage(world, terminals), _activity(world, stations))
 
 

@@ -9,15 +9,18 @@ from typing import Any
 
 from simpy import Event, Interrupt, Process
 
+from netsim.accounts import OutOfBudgetError
 from netsim.battery import Battery
-from netsim.cell import Transfer
 from netsim.collection import Gathering
 from netsim.compute import Luck, computing_w, duration_s, slowest_hz
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Sizes
+from netsim.relay import relay
+from netsim.upload import Upload
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
+_ASK_AGAIN_S = 0.01  # how long a base station lets a terminal alone that is still being sent an older model
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,6 @@ class Assignment:
     cpu_hz: Mapping[int, float] = field(default_factory=dict)
 
 
-class OutOfBudgetError(Exception):
-    """A payment did not fit: the run is over, the process that wanted it stops where it stands."""
-
-
 class Terminal:
     """One device: a SimPy process that waits for assignments and works on them one at a time.
 
@@ -54,6 +53,12 @@ class Terminal:
         index: which terminal.
         log: receives a :class:`Participation` per assignment.
         luck: slow-downs and losses, of this terminal at least.
+
+    Attributes:
+        site: its base station, where its task is at home; ``world.serving`` says which one serves it.
+        expecting: whether a model is on its way to it.
+        out_until_s: earliest time at which it may be in a cell where it can be scheduled.
+        on_air_from_s: when its last change of cell is over.
     """
 
     def __init__(self, world: World, index: int, log: ParticipationLog, luck: Luck) -> None:
@@ -64,9 +69,12 @@ class Terminal:
         self.entity = int(world.deployment.entity[index])
         self.alive = True
         self.covered = bool(world.radio.reachable[index])
+        self.expecting, self.out_until_s, self.on_air_from_s = False, 0.0, 0.0
         self.bytes_up = self.bytes_down = 0.0
         self._inbox: Event = self.env.event()
-        self._uplink, self._presence = world.uplinks[self.site], world.presences[index]
+        self._presence = world.presences[index]
+        self._sending: Upload | None = None
+        self._reconnection: Event | None = None
         self._speed = world.traces.speed(self.entity)
         self._cpu_hz = self.device.cpu_hz
         self._access_delay_s = world.scenario.network.uplink.access_delay_s
@@ -99,7 +107,7 @@ class Terminal:
 
     def available(self) -> bool:
         """Whether it can be scheduled now."""
-        return not self._working and self.ready()
+        return not (self._working or self.expecting) and self.ready()
 
     def ready(self) -> bool:
         """Whether it is there, on and charged now."""
@@ -110,13 +118,48 @@ class Terminal:
         if not self.covered:
             return inf
         now = self.env.now
-        back_s = self._presence.back_at_s(now)
+        back_s = max(self._presence.back_at_s(now), self.out_until_s)
+        if self.expecting:
+            back_s = max(back_s, now + _ASK_AGAIN_S)
         if self.battery is None:
             return back_s
         charged_s = self.battery.allows_from_s()
         if charged_s > now == back_s and self.alive and self.battery.recharges:
             charged_s = min(charged_s, self._presence.on_until_s(now))  # it charges faster while it is away
         return max(back_s, charged_s)
+
+    @property
+    def on(self) -> bool:
+        """Whether it is switched on and has energy."""
+        return self.alive and self._presence.back_at_s(self.env.now) <= self.env.now
+
+    @property
+    def task(self) -> str:
+        """What it is doing for its base station: ``"nothing"``, ``"computing"`` or ``"uploading"``."""
+        return "uploading" if self._sending is not None else "computing" if self._working else "nothing"
+
+    @property
+    def cut(self) -> bool:
+        """Whether it is off the air, between two cells."""
+        return self._reconnection is not None
+
+    def cut_off(self, for_s: float) -> Upload | None:
+        """Be off the air for a while; return the upload that is held up by that, if there is one."""
+        if self._sending is not None:
+            self._sending.pause()
+        self.on_air_from_s = self.env.now + for_s
+        self._reconnection = self.env.timeout(for_s)
+        self._reconnection.callbacks.append(self._reconnect)
+        return self._sending
+
+    def _reconnect(self, _: Event) -> None:
+        self._reconnection = None
+        if self._sending is not None:
+            self._sending.resume()
+
+    def drop(self) -> None:
+        """Lose the assignment in progress."""
+        self._interrupt("dropped")
 
     def assign(self, assignment: Assignment) -> None:
         """Hand over work; it starts at this instant, unless the battery died while the model was received."""
@@ -158,32 +201,56 @@ class Terminal:
         while True:
             assignment: Assignment = yield self._inbox
             self._inbox = self.env.event()
-            self._working = True
+            self._working, relayed = True, False
             row = Participation(
                 self.site, assignment.cloud_round, assignment.edge_round, self.index, "dropped", self.env.now
             )
             try:
                 if self.alive and self._on_since_s <= assignment.since_s:
-                    yield from self._work(assignment, row)
+                    relayed = yield from self._work(assignment, row)
             except Interrupt as interrupt:
                 row.outcome = str(interrupt.cause)
             except OutOfBudgetError:
                 return
             finally:
                 self._working = False
-            self.log.append(row)
-            if row.outcome != "merged":
-                assignment.gathering.lose(self.index)
+            if not relayed:
+                self._close(assignment, row)
 
-    def _work(self, assignment: Assignment, row: Participation) -> Steps:
+    def _close(self, assignment: Assignment, row: Participation) -> None:
+        """Write down what became of an assignment."""
+        self.log.append(row)
+        if row.outcome != "merged":
+            assignment.gathering.lose(self.index)
+
+    def _work(self, assignment: Assignment, row: Participation) -> Generator[Event, Any, bool]:
+        """Compute and upload; return whether the update goes on from another base station to this one's own."""
         sizes = assignment.sizes
         self._pay_for(sizes, row)
         self._cpu_hz = self._clock_hz(assignment, row.samples)
         leaves_s, compute_s = self._fate(assignment.edge_round, row.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
-            return
+            return False
         if not (yield from self._upload(sizes.update_bits, leaves_s, row)):
+            return False
+        serving = self.world.serving.item(self.index)
+        if serving != self.site and assignment.gathering.open:
+            self.env.process(self._send_home(serving, assignment, row))
+            return True
+        self._hand_in(assignment, row)
+        return False
+
+    def _send_home(self, serving: int, assignment: Assignment, row: Participation) -> Steps:
+        """Carry an update from the base station that received it to this terminal's own; the terminal is free."""
+        try:
+            yield from relay(self.world, serving, self.site, assignment.sizes.update_bits)
+        except OutOfBudgetError:
             return
+        self._hand_in(assignment, row)
+        self._close(assignment, row)
+
+    def _hand_in(self, assignment: Assignment, row: Participation) -> None:
+        """Let the update arrive where it is wanted."""
         row.outcome = "merged" if assignment.gathering.open else "late"
         row.finish_s = self.env.now
         assignment.gathering.arrive(self.index)
@@ -228,33 +295,23 @@ class Terminal:
 
     def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
         """Ask for access and send the update; False if the terminal left, or its site failed, first."""
-        started_s, transfer = self.env.now, None
-        leaves_s = min(leaves_s, self.world.outages[self.site].on_until_s(started_s))
+        started_s, upload, serving = self.env.now, None, self.world.serving.item(self.index)
+        leaves_s = min(leaves_s, self.world.outages[serving].on_until_s(started_s))
         try:
-            yield self.env.timeout(self._access_delay_s + self.world.on_air[self.site].wake_up_s())
+            yield self.env.timeout(self._access_delay_s + self.world.on_air[serving].wake_up_s())
+            if self._reconnection is not None:
+                yield self._reconnection
             if self.env.now >= leaves_s:
                 return False
-            transfer = self._transmit(bits)
+            upload = self._sending = Upload(self.world, self.index, bits)
             if leaves_s < inf:
-                yield transfer.done | self.env.timeout(leaves_s - self.env.now)
+                yield upload.done | self.env.timeout(leaves_s - self.env.now)
             else:
-                yield transfer.done
+                yield upload.done
         finally:
             row.upload_s = self.env.now - started_s
-            if transfer is not None:
-                self._hang_up(transfer)
-        return transfer.done.triggered
-
-    def _transmit(self, bits: float) -> Transfer:
-        """Begin to send; all bytes are paid before, what is not sent is refunded."""
-        if self._uplink.prepaid and not self.world.budget.pay("bytes", bits / 8.0):
-            raise OutOfBudgetError
-        return self._uplink.start(self.index, bits)
-
-    def _hang_up(self, transfer: Transfer) -> None:
-        """Be off the air, and count what has been sent."""
-        unsent_bits = self._uplink.cancel(transfer)
-        sent_bytes = (transfer.bits - unsent_bits) / 8.0
-        self.world.budget.refund("bytes", unsent_bits / 8.0)
-        self.world.traffic.uplink += sent_bytes
-        self.bytes_up += sent_bytes
+            self._sending = None
+            if upload is not None:
+                upload.stop()
+                self.bytes_up += upload.sent_bytes
+        return upload.done.triggered

@@ -16,7 +16,7 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.analog import Air
 from netsim.availability import Presence, Trajectory, outages_of, rhythm
-from netsim.backhaul import Backhaul, shared_wires
+from netsim.backhaul import Backhaul, Wire, shared_wires
 from netsim.cell import TimeShared, Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
@@ -36,6 +36,7 @@ from netsim.on_air import OnAir
 from netsim.radio import Radio, link_budget
 from netsim.slot_fading import FadingSlots
 from netsim.traces import Followed, vary
+from netsim.turns import Turns
 from netsim.uplinks import make_uplinks
 from scenarios.equipment import DeviceClass, Terminals
 from scenarios.errors import ScenarioError
@@ -117,6 +118,9 @@ class World(Ground):
         shared_wires: from the cloud and to the cloud, if base stations share them.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
+        serving: (terminals,) site that serves each terminal now; ``deployment.serving`` is where it is at home.
+        wires: the wire of each site, in use or not.
+        downlinks: whose turn it is to broadcast in each cell.
     """
 
     env: Environment
@@ -132,9 +136,12 @@ class World(Ground):
     backhaul_meter: Meter
     on_air: list[OnAir]
     traffic: Traffic
+    serving: NDArray[np.int64]
+    wires: list[Wire]
+    downlinks: list[Turns]
 
     def terminals_of(self, site: int) -> list[int]:
-        """Terminals served by ``site``."""
+        """Terminals whose data belong to the task of ``site``."""
         return [int(i) for i in np.flatnonzero(self.deployment.serving == site)]
 
 
@@ -199,11 +206,13 @@ def enliven(ground: Ground) -> World:
         airs=[Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)],
         interference=interference,
     )
+    serving = ground.deployment.serving.copy()
     for terminals, steps in ground.traces.bandwidths(ground.deployment.entity):
-        env.process(vary(env, radio, uplinks, ground.deployment.serving, terminals, steps))
-    wires = shared_wires(env, ground.backhaul, ground.sites, backhaul_meter)
+        env.process(vary(env, radio, uplinks, serving, terminals, steps))
+    shared = shared_wires(env, ground.backhaul, ground.sites, backhaul_meter)
+    deployment = ground.deployment if scenario.mobility is None else ground.deployment.copy()
     return World(
-        **vars(ground) | {"radio": radio},
+        **vars(ground) | {"radio": radio, "deployment": deployment},
         env=env,
         budget=budget,
         presences=[_presence(scenario.terminals, ground.traces, entity, streams) for entity in entities],
@@ -211,12 +220,15 @@ def enliven(ground: Ground) -> World:
         uplinks=uplinks,
         interference=interference,
         transmit_w=transmit_w,
-        shared_wires=wires if scenario.network.backhaul.shared else None,
+        shared_wires=shared if scenario.network.backhaul.shared else None,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=backhaul_meter,
         on_air=on_air,
         traffic=Traffic(),
+        serving=serving,
+        wires=[Wire(backhaul_meter, site, ground.backhaul.power_w(site)) for site in range(ground.sites)],
+        downlinks=[Turns(env) for _ in range(ground.sites)],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scenarios.equipment import BaseStations, Terminals
+from scenarios.mobility import Mobility
 from scenarios.network import Network
 from scenarios.sections import Count, NonNegative, Positive, Section
 
@@ -175,6 +176,8 @@ class Scenario(Section):
     network: Network = Network()
     terminals: Terminals = Terminals()
     base_stations: BaseStations = BaseStations()
+    mobility: Mobility | None = None
+    """Absent: nobody moves."""
     collection: Collection = Collection()
     budget: Budget
     methods: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z0-9_]+$")], Method], Field(min_length=1)]
@@ -194,6 +197,37 @@ class Scenario(Section):
         aims = any(device.dvfs and device.dvfs.policy == "deadline" for device in self.terminals.classes)
         if aims and self.collection.policy != "deadline":
             raise ValueError("collection.policy: deadline, if a device class has dvfs.policy deadline")
+        return self
+
+    @model_validator(mode="after")
+    def _speeds_are_of_classes(self) -> Scenario:
+        known = [device.name for device in self.terminals.classes]
+        if self.mobility is not None and set(self.mobility.class_speed_mps) - set(known):
+            raise ValueError(f"mobility.class_speed_mps of device classes: {', '.join(known)}")
+        return self
+
+    @model_validator(mode="after")
+    def _who_moves_meets_a_landscape(self) -> Scenario:
+        if self.mobility is not None and not self.network.propagation.spatial_consistency:
+            raise ValueError("network.propagation.spatial_consistency: true with mobility")
+        return self
+
+    @model_validator(mode="after")
+    def _who_moves_disturbs_as_planned(self) -> Scenario:
+        if self.mobility is None:
+            return self
+        if self.network.interference.model != "fixed":
+            raise ValueError("network.interference.model: fixed with mobility")
+        if self.network.uplink.transfer != "digital":
+            raise ValueError("network.uplink.transfer: digital with mobility")
+        if self.network.layout.environment == "THz":
+            raise ValueError("with mobility a network.layout.environment other than THz")
+        if self.network.uplink.share in ("allotted", "slots"):
+            raise ValueError("with mobility a network.uplink.share other than allotted and slots")
+        if self.network.backhaul.shared:
+            raise ValueError("network.backhaul.shared: false with mobility")
+        if self.base_stations.outage is not None:
+            raise ValueError("no base_stations.outage with mobility")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,8 @@ from typing import Any
 import pandas as pd
 
 TABLES = ("rounds", "tasks", "participation", "terminals", "base_stations")
+SOMETIMES = ("handovers",)
+"""Tables that only some scenarios have."""
 
 
 @contextmanager

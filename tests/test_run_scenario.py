@@ -12,6 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from analysis.load import load_experiment
+
 ROOT = Path(__file__).parents[1]
 TINY = "tests/data/tiny.yaml"
 TABLES = ("rounds", "tasks", "participation", "terminals", "base_stations", "references")
@@ -249,3 +251,14 @@ def test_own_data_own_model_and_own_method_come_by_import_path(tmp_path: Path) -
     scores = pd.read_parquet(tmp_path / "out" / "tasks.parquet")
     last = scores[(scores["event"] == "end") & (scores["split"] == "test")]["balanced_accuracy"]
     assert last.mean() > 0.7
+
+
+def test_changes_of_cell_are_written_down_and_read_back(tmp_path: Path) -> None:
+    moving = ("mobility.speed_mps=[40, 80]", "budget.cost=4000", "network.propagation.spatial_consistency=true")
+    sets = [part for text in moving for part in ("--set", text)]
+    done = run(TINY, *sets, "--methods", "rhfedmtl", "--seeds", 1, "--out", tmp_path, "--no-report")
+    assert done.returncode == 0, done.stderr
+    experiment = load_experiment(tmp_path)
+    changes = experiment.handovers.groupby("terminal").size()
+    counted = experiment.terminals.set_index("terminal")["cell_changes"]
+    assert len(changes) > 0 and (counted[changes.index] == changes).all() and counted.sum() == changes.sum()

@@ -1,0 +1,34 @@
+"""Something that happens at a set time, before or after everything else that happens then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+
+from simpy import Environment, Event
+from simpy.core import EventPriority
+from simpy.events import NORMAL, URGENT
+
+BEFORE_ALL, AFTER_ALL = URGENT, EventPriority(NORMAL + 1)
+
+
+class Alarm(Event):
+    """Calls back once.
+
+    Args:
+        env: the clock.
+        at_s: when; not in the past.
+        what: what to do.
+        priority: :data:`BEFORE_ALL`, before all that was planned for that instant, or :data:`AFTER_ALL`.
+    """
+
+    def __init__(self, env: Environment, at_s: float, what: Callable[[], None], priority: EventPriority) -> None:
+        super().__init__(env)
+        self._ok, self._value = True, None
+        self.callbacks.append(lambda _: what())
+        env.schedule(self, priority, max(0.0, at_s - env.now))
+
+
+def nothing_else_planned(env: Environment) -> bool:
+    """Whether nothing is going to happen any more."""
+    return bool(env.peek() == inf)

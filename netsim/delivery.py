@@ -1,0 +1,100 @@
+"""A model on its way to terminals that several cells serve: relayed to each of these cells and broadcast there.
+
+The terminals of a cell begin to work when its broadcast ends, whether the others have the model or not. A terminal that
+is out of coverage when the broadcast begins misses it; one that gets the model when its update is no longer wanted does
+not begin.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from typing import Any
+
+from simpy import Event
+
+from netsim.accounts import OutOfBudgetError
+from netsim.participation import Participation
+from netsim.relay import Steps, relay
+from netsim.terminal import Assignment, Terminal
+from netsim.world import World
+
+
+@dataclass(frozen=True)
+class Mission:
+    """What is delivered, and how.
+
+    Attributes:
+        home: the base station whose model it is.
+        bits: size of the model.
+        radiate: called as (site, bits, terminals), broadcasts in a cell.
+        begin: called once, when the first terminals have the model; returns what they are asked.
+    """
+
+    home: int
+    bits: float
+    radiate: Callable[[int, float, list[Terminal]], Generator[Event, Any, bool]]
+    begin: Callable[[], Assignment]
+
+
+class Delivery:
+    """One model, one process a cell. Until its broadcast is over a terminal expects it, and is not handed over.
+
+    Args:
+        world: the physical world.
+        mission: what is delivered.
+        audience: who is to have it.
+
+    Attributes:
+        begun: succeeds with the assignment when the first terminals have the model.
+    """
+
+    def __init__(self, world: World, mission: Mission, audience: list[Terminal]) -> None:
+        self.world, self._mission = world, mission
+        self.begun: Event = world.env.event()
+        self._assignment: Assignment | None = None
+        groups: defaultdict[int, list[Terminal]] = defaultdict(list)
+        for terminal in audience:
+            terminal.expecting = True
+            groups[world.serving.item(terminal.index)].append(terminal)
+        for site, group in sorted(groups.items()):
+            world.env.process(self._reach(site, group))
+
+    def _reach(self, site: int, group: list[Terminal]) -> Steps:
+        """Bring the model to the terminals of one cell."""
+        world, mission, turns = self.world, self._mission, self.world.downlinks[site]
+        try:
+            if site != mission.home:
+                yield from relay(world, mission.home, site, mission.bits)
+            wake_up_s = world.on_air[site].wake_up_s()
+            yield world.env.timeout(world.scenario.network.downlink.access_delay_s + wake_up_s)
+            yield turns.ask(mission.home)
+            reachable = world.radio.reachable
+            covered = [terminal for terminal in group if reachable[terminal.index]]
+            if covered:
+                yield from mission.radiate(site, mission.bits, covered)
+            turns.leave()
+        except OutOfBudgetError:
+            return
+        self._hand_out(group, covered)
+
+    def _hand_out(self, group: list[Terminal], covered: list[Terminal]) -> None:
+        """Let those who have the model begin."""
+        if self._assignment is None:
+            self._assignment = self._mission.begin()
+            self.begun.succeed(self._assignment)
+        assignment = self._assignment
+        for terminal in group:
+            terminal.expecting = False
+            if terminal not in covered:
+                self._write_down(terminal, assignment, "dropped")
+                assignment.gathering.lose(terminal.index)
+            elif assignment.gathering.open:
+                terminal.assign(assignment)
+            else:
+                self._write_down(terminal, assignment, "late")
+
+    def _write_down(self, terminal: Terminal, assignment: Assignment, outcome: str) -> None:
+        who, when = (self._mission.home, assignment.cloud_round, assignment.edge_round), self.world.env.now
+        terminal.log.append(Participation(*who, terminal.index, outcome, when))
