@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Iterable
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from scenarios.csv_rows import Row, read_rows
 from scenarios.errors import ScenarioError
 
 FloatArray = NDArray[np.float64]
@@ -26,11 +24,13 @@ def read_sites(path: str, count: int) -> tuple[FloatArray, FloatArray]:
     Raises:
         ScenarioError: the file cannot be read, has other columns, a value that is no number, or too few rows.
     """
-    table = _read("sites_csv", path, ("x_m", "y_m"), ("azimuth_deg",))
-    if len(table["x_m"]) < count:
-        raise ScenarioError("rows", len(table["x_m"]), f"at least {count}, one for each site", path)
-    xy_m = np.stack([table["x_m"], table["y_m"]], axis=1)[:count]
-    return xy_m, table["azimuth_deg"][:count] if "azimuth_deg" in table else np.full(count, np.nan)
+    rows = read_rows("network.layout.sites_csv", path, ("x_m", "y_m"), ("azimuth_deg",))
+    if len(rows) < count:
+        raise ScenarioError("rows", len(rows), f"at least {count}, one for each site", path)
+    sites = rows[:count]
+    facing = "azimuth_deg" in sites[0].values
+    azimuth_deg = [row.number("azimuth_deg") if facing else math.nan for row in sites]
+    return _places(sites), np.array(azimuth_deg)
 
 
 def read_terminals(path: str, wanted: IntArray) -> tuple[FloatArray, IntArray]:
@@ -47,52 +47,16 @@ def read_terminals(path: str, wanted: IntArray) -> tuple[FloatArray, IntArray]:
         ScenarioError: the file cannot be read, has other columns, a value that is no number, a base station that does
             not exist, or too few rows for one of them.
     """
-    table, sites = _read("terminals_csv", path, ("base_station", "x_m", "y_m"), ()), len(wanted)
-    for row, station in enumerate(table["base_station"].tolist(), 2):
-        if not (station.is_integer() and 0 <= station < sites):
-            raise ScenarioError(f"row {row}, base_station", station, f"a whole number from 0 to {sites - 1}", path)
-    owner = table["base_station"].astype(np.int64)
+    rows, sites = read_rows("network.layout.terminals_csv", path, ("base_station", "x_m", "y_m"), ()), len(wanted)
+    owner = np.array([row.whole("base_station", sites) for row in rows])
     offered = np.bincount(owner, minlength=sites)
     for station in np.flatnonzero(offered < wanted).tolist():
         allowed = f"at least {wanted[station]}, one for each of its terminals"
         raise ScenarioError(f"rows of base_station {station}", int(offered[station]), allowed, path)
     order = np.argsort(owner, kind="stable")
-    return np.stack([table["x_m"], table["y_m"]], axis=1)[order], np.cumsum(offered) - offered
+    return _places(rows)[order], np.cumsum(offered) - offered
 
 
-def _read(field: str, path: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> dict[str, FloatArray]:
-    """Return the columns of a CSV file of finite numbers; rows count from the header, which is row 1."""
-    try:
-        with Path(path).open(newline="", encoding="utf-8-sig") as file:
-            lines = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or "not CSV text"
-        raise ScenarioError(f"network.layout.{field}", path, f"a readable CSV file ({reason.lower()})") from None
-    while lines and not lines[-1]:
-        lines.pop()
-    header = [name.strip() for name in lines[0]] if lines else []
-    if missing := [name for name in needed if name not in header]:
-        raise ScenarioError("columns", ",".join(header), f"columns {_listed(needed)}; {missing[0]} is missing", path)
-    if unknown := [name for name in header if name not in needed + optional or header.count(name) > 1]:
-        raise ScenarioError("column", unknown[0], f"{_listed(needed + optional)}, each once", path)
-    columns: dict[str, list[float]] = {name: [] for name in header}
-    for number, line in enumerate(lines[1:], 2):
-        if len(line) != len(header):
-            raise ScenarioError(f"row {number}", ",".join(line), f"{len(header)} values", path)
-        for name, text in zip(header, line, strict=True):
-            columns[name].append(_number(text, f"row {number}, {name}", path))
-    return {name: np.array(values, np.float64) for name, values in columns.items()}
-
-
-def _number(text: str, field: str, path: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise ScenarioError(field, text, "a finite number", path)
-    return value
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+def _places(rows: list[Row]) -> FloatArray:
+    """(rows, 2) metres."""
+    return np.array([[row.number("x_m"), row.number("y_m")] for row in rows])

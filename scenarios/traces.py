@@ -6,14 +6,12 @@ ascending in time. docs/traces.md describes the formats.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import inf, isfinite
-from pathlib import Path
+from math import inf
 
+from scenarios.csv_rows import Row, read_rows, read_text
 from scenarios.equipment import Traces
-from scenarios.errors import ScenarioError
 
 Pairs = tuple[tuple[float, float], ...]
 
@@ -31,28 +29,6 @@ class TraceSet:
     speeds: tuple[float, ...] | None = None
     presences: tuple[Pairs, ...] | None = None
     bandwidths: tuple[Pairs, ...] | None = None
-
-
-@dataclass(frozen=True)
-class _Row:
-    """One line of a file, and how to complain about it."""
-
-    path: str
-    line: int
-    values: dict[str, str]
-
-    def number(self, column: str) -> float:
-        text = self.values[column]
-        try:
-            value = float(text)
-        except ValueError:
-            value = inf
-        self.require(isfinite(value), column, "a finite number")
-        return value
-
-    def require(self, holds: bool, column: str, allowed: str) -> None:
-        if not holds:
-            raise ScenarioError(column, self.values[column], allowed, f"{self.path}, row {self.line}")
 
 
 def read_traces(section: Traces | None) -> TraceSet:
@@ -74,37 +50,11 @@ def trace_bytes(section: Traces | None) -> list[bytes]:
     """Return the contents of the files a scenario names: results depend on them."""
     names = ("speed_csv", "availability_csv", "bandwidth_csv")
     paths = {name: getattr(section, name) for name in names} if section else {}
-    return [_text(f"terminals.traces.{name}", path).encode() for name, path in paths.items() if path]
+    return [read_text(f"terminals.traces.{name}", path).encode() for name, path in paths.items() if path]
 
 
-def _text(field: str, path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (getattr(error, "strerror", None) or "").lower() or "not UTF-8 text"
-        raise ScenarioError(field, path, f"a readable CSV file ({reason})") from None
-
-
-def _rows(field: str, path: str, columns: tuple[str, ...]) -> list[_Row]:
-    """Return all rows of a file that has ``columns``, at least one."""
-    lines = csv.DictReader(_text(field, path).splitlines(), skipinitialspace=True)
-    for column in columns:
-        if column not in (lines.fieldnames or ()):
-            header = ",".join(lines.fieldnames or ())
-            raise ScenarioError("header", header, "columns " + ", ".join(columns), path)
-    rows = []
-    for values in lines:
-        row = _Row(path, lines.line_num, {column: (values[column] or "").strip() for column in columns})
-        for column in columns:
-            row.require(row.values[column] != "", column, "a value")
-        rows.append(row)
-    if not rows:
-        raise ScenarioError("rows", 0, "at least one row", path)
-    return rows
-
-
-def _by_trace(rows: list[_Row]) -> Iterator[list[_Row]]:
-    grouped: dict[str, list[_Row]] = {}
+def _by_trace(rows: list[Row]) -> Iterator[list[Row]]:
+    grouped: dict[str, list[Row]] = {}
     for row in rows:
         grouped.setdefault(row.values["trace"], []).append(row)
     yield from grouped.values()
@@ -112,7 +62,7 @@ def _by_trace(rows: list[_Row]) -> Iterator[list[_Row]]:
 
 def _read_speeds(path: str) -> tuple[float, ...]:
     speeds = []
-    for row in _rows("terminals.traces.speed_csv", path, ("speed",)):
+    for row in read_rows("terminals.traces.speed_csv", path, ("speed",)):
         speeds.append(row.number("speed"))
         row.require(speeds[-1] > 0.0, "speed", "a number > 0")
     return tuple(speeds)
@@ -120,7 +70,7 @@ def _read_speeds(path: str) -> tuple[float, ...]:
 
 def _read_presences(path: str, repeat_s: float) -> tuple[Pairs, ...]:
     traces = []
-    for rows in _by_trace(_rows("terminals.traces.availability_csv", path, ("trace", "on_s", "off_s"))):
+    for rows in _by_trace(read_rows("terminals.traces.availability_csv", path, ("trace", "on_s", "off_s"))):
         trace, before_s = [], 0.0
         for row in rows:
             on_s, off_s = row.number("on_s"), row.number("off_s")
@@ -135,7 +85,7 @@ def _read_presences(path: str, repeat_s: float) -> tuple[Pairs, ...]:
 
 def _read_bandwidths(path: str, repeat_s: float) -> tuple[Pairs, ...]:
     traces = []
-    for rows in _by_trace(_rows("terminals.traces.bandwidth_csv", path, ("trace", "time_s", "factor"))):
+    for rows in _by_trace(read_rows("terminals.traces.bandwidth_csv", path, ("trace", "time_s", "factor"))):
         trace: list[tuple[float, float]] = []
         for row in rows:
             time_s, factor = row.number("time_s"), row.number("factor")

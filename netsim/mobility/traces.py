@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from netsim.mobility.area import FloatArray, IntArray
 from netsim.mobility.paths import Legs, Paths
-from scenarios.errors import ScenarioError
-
-_COLUMNS = ("terminal", "time_s", "x_m", "y_m")
-_FIELD = "mobility.trace_path"
+from scenarios.csv_rows import read_rows
 
 
 def read_traces(path: str, terminals: int) -> dict[int, FloatArray]:
@@ -23,20 +19,14 @@ def read_traces(path: str, terminals: int) -> dict[int, FloatArray]:
         ScenarioError: the file cannot be read, lacks a column, holds something else than finite numbers, a terminal
             that is not there, or two places of a terminal at one time.
     """
-    try:
-        frame = pd.read_csv(Path(path), usecols=list(_COLUMNS), dtype=np.float64)
-    except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise ScenarioError(_FIELD, path, f"a CSV file with numbers in {', '.join(_COLUMNS)} ({reason})") from None
-    if frame.empty or not np.isfinite(frame.to_numpy()).all():
-        raise ScenarioError(_FIELD, path, "a file with at least one row, of finite numbers")
-    if not frame["terminal"].isin(range(terminals)).all():
-        raise ScenarioError(_FIELD, path, f"a file with terminals from 0 to {terminals - 1}")
-    if frame.duplicated(["terminal", "time_s"]).any():
-        raise ScenarioError(_FIELD, path, "a file with one place of a terminal at a time")
-    rows = frame.sort_values(["terminal", "time_s"])[list(_COLUMNS)].to_numpy()
-    names, first = np.unique(rows[:, 0], return_index=True)
-    return dict(zip(names.astype(int).tolist(), np.split(rows[:, 1:], first[1:]), strict=True))
+    points: defaultdict[int, dict[float, FloatArray]] = defaultdict(dict)
+    for row in read_rows("mobility.trace_path", path, ("terminal", "time_s", "x_m", "y_m")):
+        terminal, time_s = row.whole("terminal", terminals), row.number("time_s")
+        row.require(time_s not in points[terminal], "time_s", "one place of a terminal at a time")
+        points[terminal][time_s] = np.array([time_s, row.number("x_m"), row.number("y_m")])
+    return {
+        terminal: np.array([there[time_s] for time_s in sorted(there)]) for terminal, there in sorted(points.items())
+    }
 
 
 class Traces(Paths):

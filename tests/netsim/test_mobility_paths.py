@@ -175,25 +175,25 @@ def test_a_trace_file_is_read_in_any_order_of_its_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "complaint"),
     [
-        None,
-        "terminal,time_s,x_m\n0,0,1\n",
-        "terminal,time_s,x_m,y_m\n",
-        "terminal,time_s,x_m,y_m\n0,0,one,2\n",
-        "terminal,time_s,x_m,y_m\n0,0,,2\n",
-        "terminal,time_s,x_m,y_m\n7,0,1,2\n",
-        "terminal,time_s,x_m,y_m\n0.5,0,1,2\n",
-        "terminal,time_s,x_m,y_m\n0,0,1,2\n0,0,3,4\n",
+        (None, "mobility.trace_path = "),
+        ("terminal,time_s,x_m\n0,0,1\n", "ways.csv: header = 'terminal,time_s,x_m': allowed: columns terminal"),
+        ("terminal,time_s,x_m,y_m\n", "ways.csv: rows = 0: allowed: at least one row"),
+        ("terminal,time_s,x_m,y_m\n0,0,one,2\n", "row 2: x_m = 'one': allowed: a finite number"),
+        ("terminal,time_s,x_m,y_m\n0,0,,2\n", "row 2: x_m = '': allowed: a value"),
+        ("terminal,time_s,x_m,y_m\n7,0,1,2\n", "row 2: terminal = '7': allowed: a whole number from 0 to 2"),
+        ("terminal,time_s,x_m,y_m\n0.5,0,1,2\n", "row 2: terminal = '0.5': allowed: a whole number"),
+        ("terminal,time_s,x_m,y_m\n0,0,1,2\n0,0,3,4\n", "row 3: time_s = '0': allowed: one place of a terminal"),
     ],
 )
-def test_a_bad_trace_file_gives_one_clear_line(tmp_path: Path, text: str | None) -> None:
+def test_a_bad_trace_file_gives_one_clear_line(tmp_path: Path, text: str | None, complaint: str) -> None:
     path = tmp_path / "ways.csv"
     if text is not None:
         path.write_text(text)
     with pytest.raises(ScenarioError) as caught:
         read_traces(str(path), 3)
-    assert str(caught.value).startswith("mobility.trace_path = ") and "\n" not in str(caught.value)
+    assert complaint in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_box_of_a_single_cell_touches_its_hexagon() -> None:

@@ -132,15 +132,21 @@ def test_rows_of_a_file_at_the_same_place_share_their_shadows(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("x,y_m\n1,2\n", r"places.csv: columns = 'x,y_m': allowed: columns x_m, y_m; x_m is missing"),
-        ("x_m,y_m,z_m\n1,2,3\n", r"places.csv: column = 'z_m': allowed: x_m, y_m, azimuth_deg, each once"),
-        ("x_m,y_m,x_m\n1,2,3\n", r"places.csv: column = 'x_m': allowed: x_m, y_m, azimuth_deg, each once"),
-        ("x_m,y_m\n\n1,2\n3,4\n", r"places.csv: row 2 = '': allowed: 2 values"),
-        ("x_m,y_m\n1,2\n3,north\n", r"places.csv: row 3, y_m = 'north': allowed: a finite number"),
-        ("x_m,y_m\n1,2\nnan,0\n", r"places.csv: row 3, x_m = 'nan': allowed: a finite number"),
-        ("x_m,y_m\n1,2\n3\n", r"places.csv: row 3 = '3': allowed: 2 values"),
+        ("x,y_m\n1,2\n", r"places.csv: header = 'x,y_m': allowed: columns x_m, y_m and perhaps azimuth_deg"),
+        (
+            "x_m,y_m,z_m\n1,2,3\n",
+            r"places.csv: header = 'x_m,y_m,z_m': allowed: columns x_m, y_m and perhaps",
+        ),
+        (
+            "x_m,y_m,x_m\n1,2,3\n",
+            r"places.csv: header = 'x_m,y_m,x_m': allowed: columns x_m, y_m and perhaps",
+        ),
+        ("x_m,y_m\n,\n1,2\n3,4\n", r"places.csv, row 2: x_m = '': allowed: a value"),
+        ("x_m,y_m\n1,2\n3,north\n", r"places.csv, row 3: y_m = 'north': allowed: a finite number"),
+        ("x_m,y_m\n1,2\nnan,0\n", r"places.csv, row 3: x_m = 'nan': allowed: a finite number"),
+        ("x_m,y_m\n1,2\n3\n", r"places.csv, row 3: y_m = '': allowed: a value"),
         ("x_m,y_m\n1,2\n", r"places.csv: rows = 1: allowed: at least 2, one for each site"),
-        ("", r"places.csv: columns = '': allowed: columns x_m, y_m; x_m is missing"),
+        ("", r"places.csv: header = '': allowed: columns x_m, y_m and perhaps azimuth_deg"),
     ],
 )
 def test_a_file_of_sites_with_a_mistake_is_refused_in_one_line(tmp_path: Path, text: str, line: str) -> None:
@@ -151,8 +157,8 @@ def test_a_file_of_sites_with_a_mistake_is_refused_in_one_line(tmp_path: Path, t
 @pytest.mark.parametrize(
     ("text", "line"),
     [
-        ("0,1,1\n2,1,1\n", r"places.csv: row 3, base_station = 2.0: allowed: a whole number from 0 to 1"),
-        ("0,1,1\n0.5,1,1\n", r"places.csv: row 3, base_station = 0.5: allowed: a whole number from 0 to 1"),
+        ("0,1,1\n2,1,1\n", r"places.csv, row 3: base_station = '2': allowed: a whole number from 0 to 1"),
+        ("0,1,1\n0.5,1,1\n", r"places.csv, row 3: base_station = '0.5': allowed: a whole number from 0 to 1"),
         ("1,1,1\n0,1,1\n", r"places.csv: rows of base_station 0 = 1: allowed: at least 2, one for each of its"),
     ],
 )
