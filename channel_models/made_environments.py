@@ -1,17 +1,18 @@
-"""Environments with parameters of their own: any log-distance law, and terahertz links that bodies block."""
+"""Environments made from parameters: one law for every link, and terahertz links that bodies block."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
 from channel_models import terahertz as thz
-from channel_models.environment import Environment, ValidityRange
+from channel_models.environment import Environment, PathLossLaw, ValidityRange
 from channel_models.los_probability import never_los
 from channel_models.path_loss_generic import log_distance_db
 from channel_models.path_loss_outdoor import distance_3d_m
 from channel_models.units import FloatArray, FloatLike
+
+ANYWHERE = ValidityRange()
 
 
 def log_distance_environment(reference_loss_db: float, exponent: float, sigma_db: float) -> Environment:
@@ -24,13 +25,41 @@ def log_distance_environment(reference_loss_db: float, exponent: float, sigma_db
     def law_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
         return log_distance_db(d2d_m, exponent, reference_loss_db)
 
+    return stateless_environment("log-distance", law_db, (25.0, 1.5), 1.0, sigma_db)
+
+
+def stateless_environment(
+    name: str,
+    law_db: PathLossLaw,
+    heights_m: tuple[float, float],
+    min_d2d_m: float,
+    sigma_db: float,
+    validity: ValidityRange = ANYWHERE,
+) -> Environment:
+    """Return an environment with one law for every link: no line-of-sight state, hence no Rician factor.
+
+    Parameters
+    ----------
+    name
+        Its key.
+    law_db
+        Median path loss, dB.
+    heights_m
+        Default heights of base station and terminal.
+    min_d2d_m
+        Shortest distance of the law; terminals keep as far from a site by default.
+    sigma_db
+        Standard deviation of shadowing, dB.
+    validity
+        Where the law holds.
+    """
     return Environment(
-        name="log-distance",
-        h_bs_m=25.0,
-        h_ut_m=1.5,
+        name=name,
+        h_bs_m=heights_m[0],
+        h_ut_m=heights_m[1],
         inter_site_distance_m=500.0,
-        min_d2d_m=1.0,
-        min_placement_d2d_m=1.0,
+        min_d2d_m=min_d2d_m,
+        min_placement_d2d_m=min_d2d_m,
         los_law_db=law_db,
         nlos_law_db=law_db,
         los_probability_law=never_los,
@@ -39,6 +68,7 @@ def log_distance_environment(reference_loss_db: float, exponent: float, sigma_db
         correlation_los_m=50.0,
         correlation_nlos_m=50.0,
         correlation_los_state_m=50.0,
+        validity=validity,
     )
 
 
@@ -88,7 +118,7 @@ def terahertz_environment(bodies: Bodies) -> Environment:
     )
 
 
-def _terahertz_db(blocked_db: float) -> Callable[[FloatLike, FloatLike, FloatLike, FloatLike], FloatArray]:
+def _terahertz_db(blocked_db: float) -> PathLossLaw:
     def law_db(d2d_m: FloatLike, fc_hz: FloatLike, h_bs_m: FloatLike, h_ut_m: FloatLike) -> FloatArray:
         return thz.path_loss_db(distance_3d_m(d2d_m, h_bs_m, h_ut_m), fc_hz) + blocked_db
 

@@ -16,6 +16,7 @@ from channel_models import path_loss_generic as generic
 from channel_models import path_loss_indoor as indoor
 from channel_models import path_loss_outdoor as outdoor
 from channel_models.environment import Environment, LosProbabilityLaw, PathLossLaw, ValidityRange
+from channel_models.made_environments import stateless_environment
 
 __all__ = ["ENVIRONMENTS", "Environment", "ValidityRange", "with_optional_nlos"]
 
@@ -163,29 +164,6 @@ _HIGH_SPARSE = partial(sight.inf_high_los_probability, clutter_density=0.2, clut
 _HIGH_DENSE = partial(sight.inf_high_los_probability, clutter_density=0.6, clutter_size_m=2.0, clutter_height_m=6.0)
 
 
-def _stateless(
-    name: str, law_db: PathLossLaw, heights_m: tuple[float, float], min_d2d_m: float, sigma_db: float
-) -> Environment:
-    """An LTE-era rule: one law for every link, no line-of-sight state, hence no Rician factor."""
-    return Environment(
-        name=name,
-        h_bs_m=heights_m[0],
-        h_ut_m=heights_m[1],
-        inter_site_distance_m=500.0,
-        min_d2d_m=min_d2d_m,
-        min_placement_d2d_m=min_d2d_m,
-        los_law_db=law_db,
-        nlos_law_db=law_db,
-        los_probability_law=sight.never_los,
-        sigma_los_db=sigma_db,
-        sigma_nlos_db=sigma_db,
-        correlation_los_m=50.0,
-        correlation_nlos_m=50.0,
-        correlation_los_state_m=50.0,
-        validity=_LTE_RANGE,
-    )
-
-
 _FREE_SPACE = Environment(
     name="free-space",
     h_bs_m=25.0,
@@ -217,8 +195,8 @@ ENVIRONMENTS: Mapping[str, Environment] = MappingProxyType(
             _factory("InF-SH", (8.0, 1.5), 50.0, indoor.inf_sh_nlos_db, 5.9, _HIGH_SPARSE),
             _factory("InF-DH", (8.0, 1.5), 20.0, indoor.inf_dh_nlos_db, 4.0, _HIGH_DENSE),
             _factory("InF-HH", (8.0, 8.0), 50.0, None, 4.3, sight.always_los),
-            _stateless("macro-128", generic.macro_128_db, (25.0, 1.5), 35.0, 8.0),
-            _stateless("pico-140", generic.pico_140_db, (10.0, 1.5), 10.0, 10.0),
+            stateless_environment("macro-128", generic.macro_128_db, (25.0, 1.5), 35.0, 8.0, _LTE_RANGE),
+            stateless_environment("pico-140", generic.pico_140_db, (10.0, 1.5), 10.0, 10.0, _LTE_RANGE),
             _FREE_SPACE,
         )
     }
