@@ -39,6 +39,10 @@ TIME = Resource("time_s", "time", "Simulated time", ((1.0, "s"), (60.0, "min"), 
 ENERGY = Resource("energy_j", "energy", "Energy", ((1.0, "J"), (1e3, "kJ"), (1e6, "MJ"), (1e9, "GJ")))
 COST = Resource("cost", "cost", "Cost", ((1.0, ""), (1e6, "million")))
 BYTES = Resource("bytes", "traffic", "Traffic", ((1.0, "B"), (1e3, "kB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB")))
+CARBON = Resource("carbon_g", "carbon dioxide", "Carbon dioxide", ((1e-3, "mg"), (1.0, "g"), (1e3, "kg"), (1e6, "t")))
+DURATION = Resource("seconds", "duration", "Duration", ((1e-6, "µs"), (1e-3, "ms"), *TIME.units))
+RATE = Resource("rate_bps", "rate", "Rate", ((1.0, "bit/s"), (1e3, "kbit/s"), (1e6, "Mbit/s"), (1e9, "Gbit/s")))
+BITS = Resource("bits", "bits", "Bits", ((1.0, "bit"), (1e3, "kbit"), (1e6, "Mbit"), (1e9, "Gbit")))
 RESOURCES = (TIME, ENERGY, COST, BYTES)
 """Every resource a curve can be drawn against, in the order a report shows them."""
 

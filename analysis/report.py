@@ -11,7 +11,7 @@ from typing import Any
 
 import jinja2
 
-from analysis import tables
+from analysis import network_tables, tables
 from analysis.atomic import write_bytes
 from analysis.compare import compare_at_levels
 from analysis.curves import AUC, BALANCED_ACCURACY, TrialStates, trial_states
@@ -69,7 +69,7 @@ def draw_picture(experiment: Experiment, exhibit: Exhibit, folder: Path) -> Pict
     save_figure(figure, folder, exhibit.name)
     code = base64.b64encode(render(figure, "svg")).decode("ascii")
     source = f"data:image/svg+xml;base64,{code}"
-    return Picture(exhibit.name, exhibit.section, exhibit.caption, source, exhibit.wide)
+    return Picture(exhibit.name, exhibit.section, exhibit.words(experiment), source, exhibit.wide)
 
 
 def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -91,7 +91,10 @@ def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures
         "ending_table": tables.ending_table(experiment),
         "task_table": tables.task_table(experiment, states),
         "energy_table": tables.energy_table(experiment),
-        "network_table": tables.network_table(experiment),
+        "network_table": network_tables.network_table(experiment),
+        "rate_table": network_tables.rate_table(experiment),
+        "handover_table": network_tables.handover_table(experiment),
+        "charge_table": network_tables.charge_table(experiment),
         "participation_table": tables.participation_table(experiment),
         "reference_table": tables.reference_table(experiment),
         "budget": budget_text(experiment),

@@ -66,6 +66,15 @@ def energy_by_component(experiment: Experiment) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index", columns=[*components, "total", "low", "high"])
 
 
+def carbon_g_per_joule(experiment: Experiment) -> float | None:
+    """Grams of carbon dioxide that go with a joule; None where the electricity behind it is not known."""
+    rounds = experiment.rounds
+    if "carbon_g" not in rounds:
+        return None
+    known = rounds[rounds["carbon_g"].notna() & (rounds["energy_j"] > 0)]
+    return float(known["carbon_g"].sum() / known["energy_j"].sum()) if len(known) else None
+
+
 def outcome_counts(experiment: Experiment) -> pd.DataFrame:
     """How often a terminal that was asked ended in each outcome, all seeds together.
 

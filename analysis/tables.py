@@ -9,11 +9,11 @@ import pandas as pd
 
 from analysis.compare import HIGHER, LOWER
 from analysis.curves import Measure, TrialStates
-from analysis.figures.network_map import one_network
 from analysis.figures.tasks import worst_task
 from analysis.load import ENERGY_COMPONENTS, OUTCOMES, Experiment
-from analysis.quantities import ENERGY, RESOURCES, TIME, number, resource, score, signed
+from analysis.quantities import CARBON, DURATION, ENERGY, RESOURCES, TIME, Resource, number, resource, score, signed
 from analysis.summaries import (
+    carbon_g_per_joule,
     endings,
     energy_by_component,
     final_by_task,
@@ -91,7 +91,7 @@ def _difference(row: pd.Series, ended: bool) -> Cell:
 
 def target_table(experiment: Experiment, targets: pd.DataFrame, target: float) -> Table:
     """Methods down, resources across: median spending until the target, with how many seeds got there."""
-    rows = targets[targets["target"] == target]
+    rows, per_joule = targets[targets["target"] == target], carbon_g_per_joule(experiment)
     body = []
     for method in experiment.ordered_methods:
         mine = rows[rows["method"] == method.key].set_index("resource")
@@ -99,14 +99,22 @@ def target_table(experiment: Experiment, targets: pd.DataFrame, target: float) -
             first = mine.iloc[0]
             reached = f"{first['reached']} of {first['seeds']}"
             note = f"{first['censored']} censored" if first["censored"] else ""
-            cells = [_spending(mine[mine.index == entry.key].iloc[0], entry.key) for entry in RESOURCES]
+            cells = [_spending(mine[mine.index == entry.key].iloc[0], entry) for entry in RESOURCES]
+            if per_joule is not None:
+                cells.append(_spending(_scaled(mine[mine.index == ENERGY.key].iloc[0], per_joule), CARBON))
             body.append((Cell(method.label), Cell(reached, note), *cells))
-    header = ("", "Seeds that reach it", *(entry.axis for entry in RESOURCES))
+    carbon = (CARBON.axis,) if per_joule is not None else ()
+    header = ("", "Seeds that reach it", *(entry.axis for entry in RESOURCES), *carbon)
     return Table(header, tuple(body), f"Balanced accuracy of {score(target)}")
 
 
-def _spending(row: pd.Series, key: str) -> Cell:
-    entry = resource(key)
+def _scaled(row: pd.Series, factor: float) -> pd.Series:
+    """Spending on something that goes with another thing in a fixed proportion."""
+    amounts = {name: factor * float(row[name]) for name in ("median", "fastest", "slowest", "spent_by_censored")}
+    return pd.Series(row.to_dict() | amounts)
+
+
+def _spending(row: pd.Series, entry: Resource) -> Cell:
     if row["reached"] == 0:
         return Cell("never", f"> {entry.text(float(row['spent_by_censored']))}", "muted")
     span = f"{entry.text(float(row['fastest']))} to {entry.text(float(row['slowest']))}"
@@ -117,13 +125,16 @@ def _spending(row: pd.Series, key: str) -> Cell:
 
 def ending_table(experiment: Experiment) -> Table:
     """What ended the trials of each method and what they spent on average."""
-    body = []
+    body, per_joule = [], carbon_g_per_joule(experiment)
     for _, row in endings(experiment).iterrows():
         spent = [Cell(entry.text(float(row[entry.key]))) for entry in RESOURCES]
+        if per_joule is not None:
+            spent.append(Cell(CARBON.text(per_joule * float(row[ENERGY.key]))))
         wall = Cell(TIME.text(float(row["wall_s"])))
         name = Cell(experiment.label(row["method"]))
         body.append((name, Cell(str(row["trials"])), Cell(str(row["ended_by"])), *spent, wall))
-    header = ("", "Trials", "Ended by", *(entry.axis for entry in RESOURCES), "Real time")
+    carbon = (CARBON.axis,) if per_joule is not None else ()
+    header = ("", "Trials", "Ended by", *(entry.axis for entry in RESOURCES), *carbon, "Real time")
     return Table(header, tuple(body), "Means over trials", frozenset({0, 2}))
 
 
@@ -155,13 +166,15 @@ def energy_table(experiment: Experiment) -> Table:
     frame = energy_by_component(experiment)
     size, symbol = ENERGY.unit(float(frame["total"].max()) if len(frame) else 0.0)
     used = [name for name in ENERGY_COMPONENTS if frame[name].gt(0).any()]
-    body = []
+    body, per_joule = [], carbon_g_per_joule(experiment)
     for key, row in frame.iterrows():
         parts = [Cell(number(float(row[name]) / size)) for name in used]
         half = (float(row["high"]) - float(row["low"])) / 2 / size
         total = Cell(number(float(row["total"]) / size), "" if pd.isna(half) else f"± {number(half)}", "total")
-        body.append((Cell(experiment.label(str(key))), *parts, total))
-    header = ("", *(ENERGY_COMPONENTS[name].capitalize() for name in used), "Total")
+        carbon = [] if per_joule is None else [Cell(CARBON.text(per_joule * float(row["total"])))]
+        body.append((Cell(experiment.label(str(key))), *parts, total, *carbon))
+    gas = () if per_joule is None else (CARBON.axis,)
+    header = ("", *(ENERGY_COMPONENTS[name].capitalize() for name in used), "Total", *gas)
     return Table(header, tuple(body), f"Energy in {symbol}, mean over seeds at the end")
 
 
@@ -173,26 +186,10 @@ def participation_table(experiment: Experiment) -> Table:
         invited = int(row.sum())
         shares = [Cell(f"{100 * row[name] / max(invited, 1):.1f} %", f"{row[name]:,}") for name in OUTCOMES]
         mine = finish[finish["method"] == key]
-        spread = ", ".join(f"{d} {TIME.text(m)}" for d, m in zip(mine["device_class"], mine[0.5], strict=True))
+        spread = ", ".join(f"{d} {DURATION.text(m)}" for d, m in zip(mine["device_class"], mine[0.5], strict=True))
         body.append((Cell(experiment.label(str(key))), Cell(f"{invited:,}"), *shares, Cell(spread or "–")))
     header = ("", "Invited", *(name.capitalize() for name in OUTCOMES), "Median time to arrival")
     return Table(header, tuple(body), "All seeds and edge rounds together", frozenset({0, len(header) - 1}))
-
-
-def network_table(experiment: Experiment) -> Table:
-    """Each base station of the mapped trial: its task and what its terminals' radio looks like."""
-    terminals, stations = one_network(experiment)
-    body = []
-    for _, station in stations.iterrows():
-        mine = terminals[terminals["base_station"] == station["base_station"]]
-        sight = float(mine["los"].astype(float).mean()) if len(mine) else float("nan")
-        snr = mine["uplink_snr_db"].astype(float)
-        spread = "–" if snr.isna().all() else f"{snr.median():.1f}".replace("-", "−")
-        share = "–" if pd.isna(sight) else f"{100 * sight:.0f} %"
-        name = Cell(str(station["base_station"]))
-        body.append((name, Cell(str(station["task"])), Cell(str(len(mine))), Cell(share), Cell(spread)))
-    header = ("Site", "Task", "Terminals", "In sight", "Median SNR, dB")
-    return Table(header, tuple(body), "", frozenset({0, 1}))
 
 
 def reference_table(experiment: Experiment) -> Table:

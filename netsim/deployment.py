@@ -33,6 +33,7 @@ class Deployment:
         entity: (terminals,) index of each terminal in the random streams: its place among its site's terminals
             and its site, so that a terminal more or less elsewhere changes nothing here.
         site_xy_m: (sites, 2) positions, metres; the sectors of a site stand at the same place.
+        boresight_deg: (sites,) azimuth that a directional antenna there faces, counter-clockwise from east.
         terminal_xy_m: (terminals, 2) positions, metres.
         serving: (terminals,) site of each terminal.
         indoor: (terminals,) whether it is inside a building.
@@ -48,6 +49,7 @@ class Deployment:
 
     entity: IntArray
     site_xy_m: FloatArray
+    boresight_deg: FloatArray
     terminal_xy_m: FloatArray
     serving: IntArray
     indoor: NDArray[np.bool_]
@@ -118,6 +120,7 @@ def _unplaced(entity: IntArray, air: Air, serving: IntArray) -> Deployment:
     return Deployment(
         entity=entity,
         site_xy_m=air.sites.xy_m,
+        boresight_deg=air.sites.boresight_deg,
         terminal_xy_m=np.empty((n, 2)),
         serving=serving,
         indoor=air.indoors(entity),

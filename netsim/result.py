@@ -214,6 +214,13 @@ def _outages(ground: Ground, site: int, end_s: float) -> dict[str, float]:
     return {"outages": failures, "down_s": down_s}
 
 
+def _azimuth(ground: Ground, site: int) -> dict[str, float]:
+    """Where a site's antenna faces, if it faces anywhere."""
+    if ground.scenario.network.propagation.antenna == "omni":
+        return {}
+    return {"azimuth_deg": float(ground.deployment.boresight_deg[site]) % 360.0}
+
+
 def _station_rows(ground: Ground, task_names: list[str], activity: Activity, end_s: float) -> Rows:
     xy_m, energy_j = ground.deployment.site_xy_m, activity.energy_j
     return [
@@ -222,6 +229,7 @@ def _station_rows(ground: Ground, task_names: list[str], activity: Activity, end
             "task": task_names[site],
             "x_m": float(xy_m[site, 0]),
             "y_m": float(xy_m[site, 1]),
+            **_azimuth(ground, site),
             **{f"energy_{name}_j": float(energy_j[name][site]) for name in SITE_COMPONENTS},
             "uplink_airtime_s": float(activity.uplink_airtime_s[site]),
             "downlink_airtime_s": float(energy_j["transmit"][site]) / ground.radiating_w,

@@ -2,67 +2,67 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, PercentFormatter
 
-from analysis.figures.network_map import first_trial
+from analysis.distributions import LEVELS, link_rates_bps, share_with_no_more, upload_rates_bps
 from analysis.figures.steps import Span, scale_axis
-from analysis.figures.style import COLUMN_IN, FAINT, INK, legend_above, looks, method_handles, styled
+from analysis.figures.style import COLUMN_IN, FAINT, HAIRLINE, INK, legend_above, looks, method_handles, styled
 from analysis.load import Experiment
-from analysis.quantities import Resource
+from analysis.quantities import RATE
 
-RATE = Resource("rate_bps", "rate", "Rate", ((1.0, "bit/s"), (1e3, "kbit/s"), (1e6, "Mbit/s"), (1e9, "Gbit/s")))
 MANY_DECADES = 300.0
 """Within a smaller ratio of rates an axis has room for more ticks than its decades."""
-_ALONE = (("downlink_bps", "downlink", (0, (1, 1.4)), FAINT), ("uplink_bps", "uplink, alone", (0, (4, 1.6)), INK))
-
-
-def achieved_bps(experiment: Experiment) -> pd.DataFrame:
-    """Mean uplink rate of every terminal that sent anything: its bits over the time from its requests for access to
-    its last bits. Columns: method, seed, terminal, rate_bps."""
-    keys = ["method", "seed", "terminal"]
-    spent_s = experiment.participation.groupby(keys, observed=True)["upload_s"].sum().rename("upload_s")
-    table = experiment.terminals[[*keys, "bytes_up"]].merge(spent_s.reset_index(), on=keys)
-    table = table[(table["bytes_up"] > 0) & (table["upload_s"] > 0)]
-    return table.assign(rate_bps=8.0 * table["bytes_up"] / table["upload_s"])[[*keys, "rate_bps"]]
+LINKS: dict[str, dict[str, Any]] = {
+    "downlink": {"linestyle": (0, (1, 1.4)), "color": FAINT, "linewidth": 1.0},
+    "uplink": {"linestyle": (0, (4, 1.6)), "color": INK, "linewidth": 1.0},
+}
 
 
 @styled
 def draw_rates(experiment: Experiment) -> Figure:
     """Distribution over terminals of the rates of one network, and of what each method's uploads got."""
-    method, seed = first_trial(experiment)
-    terminals, achieved = experiment.terminals, achieved_bps(experiment)
-    network = terminals[(terminals["method"] == method) & (terminals["seed"] == seed)]
-    shares = {str(key): rows["rate_bps"].to_numpy() for key, rows in achieved.groupby("method", observed=True)}
+    links, uploads = link_rates_bps(experiment), upload_rates_bps(experiment)
     figure = Figure(figsize=(COLUMN_IN, 1.9))
     axes = figure.add_subplot()
-    everything = np.concatenate([*shares.values(), *(network[column].to_numpy(dtype=float) for column, *_ in _ALONE)])
-    positive = everything[everything > 0]
+    everything = np.concatenate([*uploads.values(), *links.values()])
+    positive = everything[everything > 0] if (everything > 0).any() else np.ones(1)
     span = Span(RATE, float(positive.min()) / 1.2, float(positive.max()), log=True)
     size = scale_axis(axes, span)
     if span.top < MANY_DECADES * span.least:
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-    for column, _, dashes, colour in _ALONE:
-        _draw_share(axes, network[column].to_numpy(dtype=float) / size, linestyle=dashes, color=colour, linewidth=1.0)
+    for name, rates in links.items():
+        _draw_share(axes, rates / size, **LINKS[name])
     for key, look in reversed(looks(experiment).items()):
-        if key in shares:
+        if key in uploads:
             width = 2.0 if key == experiment.flagship else 1.3
-            _draw_share(axes, shares[key] / size, color=look.colour, linewidth=width)
-    axes.set_ylabel("Terminals that get no more")
-    axes.set_ylim(0.0, 1.0)
-    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
-    alone = [Line2D([], [], linestyle=dashes, color=c, linewidth=1.0, label=name) for _, name, dashes, c in _ALONE]
-    legend_above(figure, [*alone], method_handles(experiment, shares))
+            _draw_share(axes, uploads[key] / size, color=look.colour, linewidth=width)
+    for level in LEVELS:
+        axes.axhline(level, color=HAIRLINE, linewidth=0.8, zorder=1)
+    share_axis(axes)
+    alone = [Line2D([], [], label=f"{name}, alone", **LINKS[name]) for name in links]
+    legend_above(figure, [*alone], method_handles(experiment, uploads))
     return figure
 
 
-def _draw_share(axes: Axes, rates: np.ndarray, **line: object) -> None:
-    """The empirical distribution function of rates; those of 0 raise its beginning."""
-    ascending = np.sort(rates)
+def share_axis(axes: Axes) -> None:
+    """Shares of the terminals, upwards."""
+    axes.set_ylabel("Terminals with no more")
+    axes.set_ylim(0.0, 1.01)
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+
+
+def _draw_share(axes: Axes, rates: np.ndarray, **line: Any) -> None:
+    """The distribution function of rates; those of 0 raise its beginning."""
+    ascending, share = share_with_no_more(rates)
     positive = ascending > 0
-    share = np.arange(1, len(ascending) + 1) / max(len(ascending), 1)
-    axes.plot(ascending[positive], share[positive], drawstyle="steps-post", **line)  # type: ignore[arg-type]
+    if positive.any():
+        first = float(share[positive][0] - 1.0 / len(ascending))
+        axes.plot(
+            [ascending[positive][0], *ascending[positive]], [first, *share[positive]], drawstyle="steps-post", **line
+        )

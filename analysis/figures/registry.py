@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
+from analysis.cell_changes import has_movers
+from analysis.distributions import final_charge
+from analysis.figures.charge import draw_charge
 from analysis.figures.control import draw_control
 from analysis.figures.convergence import convergence_rows, draw_convergence
 from analysis.figures.coverage import draw_coverage
 from analysis.figures.energy import draw_energy
+from analysis.figures.handovers import draw_handover_map, draw_handovers
 from analysis.figures.learning import accuracy_against, worst_task_against
 from analysis.figures.load import draw_load
 from analysis.figures.network_map import draw_network_map
@@ -18,6 +22,7 @@ from analysis.figures.participation import draw_finish_times, draw_outcomes
 from analysis.figures.rates import draw_rates
 from analysis.figures.tasks import draw_tasks
 from analysis.load import Experiment
+from analysis.network import first_trial
 from analysis.quantities import COST, RESOURCES, TIME
 
 
@@ -28,7 +33,8 @@ class Exhibit:
     Attributes:
         name: its file name, without the ending.
         section: part of the report it belongs to.
-        caption: what the reader sees, in a sentence or two.
+        caption: what the reader sees, in a sentence or two; {trial} stands for the trial that is shown, {seed} for
+            the seed of the coverage map and {seeds} for all seeds.
         draw: draws it.
         available: whether the experiment recorded what it shows.
         wide: drawn for the width of a page rather than of a column.
@@ -40,6 +46,30 @@ class Exhibit:
     draw: Callable[[Experiment], Figure]
     available: Callable[[Experiment], bool]
     wide: bool = False
+
+    def words(self, experiment: Experiment) -> str:
+        """The caption of this experiment's figure."""
+        return self.caption.format(
+            trial=_trial(experiment), seed=_first_seed(experiment), seeds=_seeds(experiment.seeds)
+        )
+
+
+def _trial(experiment: Experiment) -> str:
+    """Which trial is shown where one stands for all."""
+    if experiment.base_stations.empty:
+        return "no trial"
+    method, seed = first_trial(experiment)
+    return f"{experiment.label(method)}, seed {seed}"
+
+
+def _first_seed(experiment: Experiment) -> str:
+    ground = experiment.coverage
+    return "no seed" if ground.empty else f"seed {int(ground['seed'].iloc[0])}"
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """How many seeds, e.g. "5 seeds"."""
+    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
 
 
 def _always(_: Experiment) -> bool:
@@ -59,8 +89,16 @@ def _has_uploads(experiment: Experiment) -> bool:
     return not experiment.base_stations.empty and bool((experiment.participation["upload_s"] > 0).any())
 
 
+def _has_network(experiment: Experiment) -> bool:
+    return not experiment.base_stations.empty and not experiment.terminals.empty
+
+
+def _has_changes(experiment: Experiment) -> bool:
+    return _has_network(experiment) and has_movers(experiment) and not experiment.handovers.empty
+
+
 _HOW = (
-    "Mean over seeds of the last known value, with a 95 % t interval from three seeds on; a marker shows where a"
+    "Mean over {seeds} of the last known value, with a 95 % t interval from three seeds on; a marker shows where a"
     " method's last trial ended and a dotted line where its value only holds."
 )
 
@@ -81,7 +119,7 @@ def exhibits() -> tuple[Exhibit, ...]:
         Exhibit(
             f"worst_task_vs_{entry.name}",
             "worst",
-            f"Balanced accuracy of each trial's worst task against {entry.name}, drawn in the same way.",
+            f"Balanced accuracy of each trial's worst task against {entry.name}, drawn in the same way, {{seeds}}.",
             worst_task_against(entry),
             _spends(entry.key),
         )
@@ -96,7 +134,7 @@ def _outcomes() -> tuple[Exhibit, ...]:
         Exhibit(
             "tasks",
             "tasks",
-            "Final balanced accuracy of every task, mean over seeds, sorted by the flagship. The dotted line is what"
+            "Final balanced accuracy of every task, mean over {seeds}, sorted by the flagship. The dotted line is what"
             " always answering the majority class scores.",
             draw_tasks,
             _always,
@@ -104,7 +142,7 @@ def _outcomes() -> tuple[Exhibit, ...]:
         Exhibit(
             "energy",
             "energy",
-            "Energy spent by the end of the run, mean over seeds, by component. Whiskers: 95 % t interval of the"
+            "Energy spent by the end of the run, mean over {seeds}, by component. Whiskers: 95 % t interval of the"
             " total.",
             draw_energy,
             lambda experiment: bool((experiment.rounds["energy_j"] > 0).any()),
@@ -113,7 +151,7 @@ def _outcomes() -> tuple[Exhibit, ...]:
         Exhibit(
             "outcomes",
             "participation",
-            "What became of the terminals invited to an edge round, all seeds together. Methods that invite nobody have"
+            "What became of the terminals invited to an edge round, {seeds} together. Methods that invite nobody have"
             " no bar.",
             draw_outcomes,
             lambda experiment: not experiment.participation.empty,
@@ -122,7 +160,7 @@ def _outcomes() -> tuple[Exhibit, ...]:
             "finish_times",
             "participation",
             "Time from the start of an edge round to the arrival of an update, by class of device: median (marker),"
-            " middle half (thick) and 5–95 % (thin). Updates that never arrived are not included.",
+            " middle half (thick) and 5–95 % (thin), {seeds} together. Updates that never arrived are not included.",
             draw_finish_times,
             lambda experiment: bool(experiment.participation["finish_s"].notna().any()),
         ),
@@ -135,40 +173,71 @@ def _workings() -> tuple[Exhibit, ...]:
         Exhibit(
             "network_map",
             "network",
-            "Sites, their cells, and terminals coloured by uplink signal-to-noise ratio, for the first seed.",
+            "Sites, their cells (dashed: borders of sectors, with a stroke where each antenna faces) and terminals"
+            " coloured by uplink signal-to-noise ratio over the whole band, at the end of {trial}. A dark edge: served"
+            " by another cell than that of its own base station. Cells are drawn by distance, not by signal.",
             draw_network_map,
-            lambda experiment: not experiment.base_stations.empty and not experiment.terminals.empty,
+            _has_network,
         ),
         Exhibit(
             "coverage",
             "network",
-            "Downlink SINR of the best site at every place, for the first seed: path loss, antennas and, where it"
-            " belongs to the place, shadowing.",
+            "Downlink signal to interference and noise of the best cell at every place, {seed}: path loss, antennas,"
+            " shadowing and the usual interference, outdoors and without small-scale fading. The scale ends at the"
+            " lowest and the highest 2 % of the places. Lines: another cell becomes the best, smoothed over 7 by 7"
+            " places of the grid.",
             draw_coverage,
             lambda experiment: not experiment.coverage.empty,
         ),
         Exhibit(
             "rates",
             "network",
-            "Distribution of rates over terminals: what the links of the first seed would carry alone in their cell,"
-            " and the mean rate of each terminal's uploads, access and sharing included, all seeds together.",
+            "Distribution of rates over terminals. Broken lines: what the links would carry alone in their cell,"
+            " at the end of {trial}. Full lines: mean rate of each terminal's uploads, from request for access to"
+            " last bit, {seeds} together. Grey: 5, 50 and 95 % of the terminals.",
             draw_rates,
             _has_uploads,
         ),
         Exhibit(
             "load",
             "network",
-            "Load of the uplinks over time, for the first trial of the flagship that has base stations: simultaneous"
-            " uploads, mean over cells (thick) and in the busiest one (thin), and airtime of each cell.",
+            "Uploads over time, each from its request for access to its last bit (waiting included), {trial}. Above:"
+            " how many at once in a cell. Below: share of the time with at least one, cell by cell. The time that a"
+            " cell was on the air is in the table.",
             draw_load,
             _has_uploads,
+        ),
+        Exhibit(
+            "handover_map",
+            "mobility",
+            "Where terminals changed cells, {trial}. Cells are drawn by distance, not by signal.",
+            draw_handover_map,
+            _has_changes,
+        ),
+        Exhibit(
+            "handovers",
+            "mobility",
+            "Left: changes of cell per moving terminal and minute by kind, {seeds} together; the stroke says how many"
+            " of them were ping-pongs, back to the cell before. Right: what became of computations and uploads that a"
+            " change met.",
+            draw_handovers,
+            _has_changes,
+            wide=True,
+        ),
+        Exhibit(
+            "charge",
+            "charge",
+            "State of charge of terminals with a battery at the end of the run, {seeds} together: share of the"
+            " terminals with no more than that. Empty batteries are the step at 0 %.",
+            draw_charge,
+            lambda experiment: bool(final_charge(experiment)),
         ),
         Exhibit(
             "convergence",
             "convergence",
             "Joint duality gap at cloud rounds (an upper bound on the distance to the optimum, for methods with"
             " dual variables) and, where the optimum was computed, the training objective above it. Geometric means"
-            " over seeds with 95 % intervals of the logarithm from three seeds on.",
+            " over {seeds} with 95 % intervals of the logarithm from three seeds on.",
             draw_convergence,
             lambda experiment: bool(convergence_rows(experiment)),
             wide=True,
@@ -176,7 +245,7 @@ def _workings() -> tuple[Exhibit, ...]:
         Exhibit(
             "control",
             "convergence",
-            "Local iterations H and edge rounds K chosen in each cloud round, mean over seeds.",
+            "Local iterations H and edge rounds K chosen in each cloud round, mean over {seeds}.",
             draw_control,
             _has_control,
         ),

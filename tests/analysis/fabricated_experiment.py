@@ -14,7 +14,7 @@ import pandas as pd
 
 from tests.analysis.fabricated_trial import PROFILES, Plan, Profile, Trial
 
-_TABLES = ("rounds", "tasks", "terminals", "base_stations", "participation")
+_TABLES = ("rounds", "tasks", "terminals", "base_stations", "participation", "handovers")
 SCENARIO = "# <resolved> & complete\nnetwork:\n  sites: 7\n  inter_site_distance_m: 500.0\n"
 
 

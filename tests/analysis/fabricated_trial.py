@@ -17,6 +17,7 @@ ENERGY_SHARES = {
     "energy_bs_static_j": 0.38,
     "energy_backhaul_j": 0.03,
 }
+CARBON_G_PER_J = 300.0 / 3.6e6
 Block = dict[str, Any]
 """Some rows of a table: columns as arrays of one length, or scalars."""
 
@@ -93,6 +94,7 @@ class Trial:
         paces = dict(zip(DEVICE_CLASSES, (1.8, 1.0, 0.5), strict=True))
         self.speed = self.terminals["device_class"].map(paces).to_numpy()
         self.rounds, self.tasks, self.invitations = self._history()
+        self.changes = self._cell_changes()
 
     def tables(self) -> dict[str, pd.DataFrame]:
         return {
@@ -101,6 +103,7 @@ class Trial:
             "terminals": self._with_counts(),
             "base_stations": self._base_stations(),
             "participation": self.invitations,
+            "handovers": self.changes,
         }
 
     def summary(self) -> dict[str, object]:
@@ -164,7 +167,14 @@ class Trial:
         cost = step * profile.cost
         time_s = step * profile.round_s * (1 + 0.03 * (self.seed % 3))
         traffic = step * profile.kilobytes * 1e3
-        return {"time_s": time_s, "energy_j": step * profile.joules, "cost": cost, "bytes": traffic}
+        joules = step * profile.joules
+        return {
+            "time_s": time_s,
+            "energy_j": joules,
+            "carbon_g": joules * CARBON_G_PER_J,
+            "cost": cost,
+            "bytes": traffic,
+        }
 
     def _round(self, event: str, node: str, cloud: int, edge: int, step: float) -> dict[str, object]:
         spent, profile = self._spent(step), self.profile
@@ -218,13 +228,58 @@ class Trial:
             "finish_s": np.where(arrives, start + compute + upload, np.nan),
         }
 
+    def _cell_changes(self) -> pd.DataFrame:
+        """Three changes of every other terminal: there, back at once, and on; the lone method's nobody moves."""
+        movers = self.terminals[::2] if self.profile.kilobytes else self.terminals[:0]
+        end_s, rows = self.rounds["time_s"].iloc[-1], []
+        for place, (_, terminal) in enumerate(movers.iterrows()):
+            home = self.stations.index(terminal["base_station"])
+            there, on = (self.stations[(home + step) % len(self.stations)] for step in (1, 2))
+            for step, (old, new) in enumerate([(home, there), (there, home), (home, on)]):
+                old, new = (cell if isinstance(cell, str) else self.stations[cell] for cell in (old, new))
+                kind = ("handover", "failed", "link_failure", "reselection")[(place + step) % 4]
+                work = ("nothing", "computing", "migrated", "restarted", "dropped")[(place + step) % 5]
+                bits = {"left_bits": 3e4, "again_bits": 1e4 if work == "restarted" else 0.0}
+                rows.append(
+                    {
+                        **{"time_s": (0.2 + 0.2 * step + 0.001 * place) * end_s, "terminal": terminal["terminal"]},
+                        **{"base_station": terminal["base_station"], "from_cell": old, "to_cell": new},
+                        **{"x_m": terminal["x_m"] + 5.0 * step, "y_m": terminal["y_m"], "kind": kind},
+                        **{"ping_pong": step == 1, "delay_s": 0.01, "interruption_s": 0.05, "assignment": work},
+                        **bits,
+                        "level_difference_db": 4.0,
+                    }
+                )
+        return pd.DataFrame(rows)
+
+    def _roaming(self) -> dict[str, Any]:
+        """Further columns of the terminals: who moves, and where they are at the end."""
+        if self.changes.empty:
+            return {"moves": False, "served_by": self.terminals["base_station"], "cell_changes": 0, "away_s": 0.0}
+        groups = self.changes.groupby("terminal")
+        last, count = (self.names_to(part) for part in (groups["to_cell"].last(), groups.size()))
+        moves = count.notna().to_numpy()
+        served_by = np.where(moves, last, self.terminals["base_station"])
+        return {
+            "moves": moves,
+            "served_by": served_by,
+            "cell_changes": count.fillna(0).to_numpy(),
+            "away_s": 3.0 * moves,
+        }
+
+    def names_to(self, column: pd.Series) -> pd.Series:
+        return self.terminals["terminal"].map(column)
+
     def _with_counts(self) -> pd.DataFrame:
         counts = pd.crosstab(self.invitations["terminal"], self.invitations["outcome"])
         counts = counts.reindex(
             index=self.terminals["terminal"], columns=["merged", "late", "dropped", "unavailable"], fill_value=0
         )
         energy = {f"energy_{part}_j": 1.0 for part in ("compute", "transmit", "receive", "idle")}
-        totals = {"energy_j": 4.0, "bytes_up": 1e4, "bytes_down": 1e4}
+        totals: dict[str, Any] = {"energy_j": 4.0, "bytes_up": 1e4, "bytes_down": 1e4}
+        charge = self.world.uniform(-0.2, 1.0, len(self.terminals)).clip(0.0)
+        totals["state_of_charge"] = np.where(self.speed > 1.0, np.nan, charge)
+        totals |= self._roaming()
         return self.terminals.assign(**energy, **totals, **{str(name): counts[name].to_numpy() for name in counts})
 
     def _base_stations(self) -> pd.DataFrame:
@@ -234,6 +289,7 @@ class Trial:
                 "task": [f"hospital-{number + 1}" for number in range(len(self.stations))],
                 "x_m": self.sites[:, 0],
                 "y_m": self.sites[:, 1],
+                **{"azimuth_deg": 30.0, "outages": 2, "down_s": 1.5},
                 **{"energy_transmit_j": 7.0, "energy_static_j": 38.0},
                 **{"uplink_airtime_s": 1.0, "downlink_airtime_s": 1.0, "edge_rounds": 30},
             }
