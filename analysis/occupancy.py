@@ -88,7 +88,8 @@ def stays(changes: pd.DataFrame, terminals: pd.DataFrame) -> pd.DataFrame:
     """
     path = changes.sort_values("time_s", kind="stable").drop_duplicates(["terminal", "time_s"], keep="last")
     first = changes.sort_values("time_s", kind="stable").drop_duplicates("terminal").set_index("terminal")["from_cell"]
-    begun = terminals["terminal"].map(first).fillna(terminals["served_by"])
+    known = terminals["terminal"].isin(first.index)
+    begun = np.where(known, terminals["terminal"].map(first), terminals["served_by"])
     rows = [
         pd.DataFrame({"terminal": terminals["terminal"], "cell": begun, "from_s": 0.0}),
         pd.DataFrame({"terminal": path["terminal"], "cell": path["to_cell"], "from_s": path["time_s"].astype(float)}),

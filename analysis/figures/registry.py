@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
 from analysis.cell_changes import has_movers
 from analysis.distributions import final_charge
+from analysis.figures.captions import facts
 from analysis.figures.charge import draw_charge
 from analysis.figures.control import draw_control
 from analysis.figures.convergence import convergence_rows, draw_convergence
@@ -22,7 +23,6 @@ from analysis.figures.participation import draw_finish_times, draw_outcomes
 from analysis.figures.rates import draw_rates
 from analysis.figures.tasks import draw_tasks
 from analysis.load import Experiment
-from analysis.network import first_trial
 from analysis.quantities import COST, RESOURCES, TIME
 
 
@@ -33,8 +33,8 @@ class Exhibit:
     Attributes:
         name: its file name, without the ending.
         section: part of the report it belongs to.
-        caption: what the reader sees, in a sentence or two; {trial} stands for the trial that is shown, {seed} for
-            the seed of the coverage map and {seeds} for all seeds.
+        caption: what the reader sees, in a sentence or two; words in braces are those of
+            `captions.facts`.
         draw: draws it.
         available: whether the experiment recorded what it shows.
         wide: drawn for the width of a page rather than of a column.
@@ -49,27 +49,7 @@ class Exhibit:
 
     def words(self, experiment: Experiment) -> str:
         """The caption of this experiment's figure."""
-        return self.caption.format(
-            trial=_trial(experiment), seed=_first_seed(experiment), seeds=_seeds(experiment.seeds)
-        )
-
-
-def _trial(experiment: Experiment) -> str:
-    """Which trial is shown where one stands for all."""
-    if experiment.base_stations.empty:
-        return "no trial"
-    method, seed = first_trial(experiment)
-    return f"{experiment.label(method)}, seed {seed}"
-
-
-def _first_seed(experiment: Experiment) -> str:
-    ground = experiment.coverage
-    return "no seed" if ground.empty else f"seed {int(ground['seed'].iloc[0])}"
-
-
-def _seeds(seeds: Sequence[int]) -> str:
-    """How many seeds, e.g. "5 seeds"."""
-    return f"seed {seeds[0]}" if len(seeds) == 1 else f"{len(seeds)} seeds"
+        return self.caption.format(**facts(experiment))
 
 
 def _always(_: Experiment) -> bool:
@@ -173,9 +153,8 @@ def _workings() -> tuple[Exhibit, ...]:
         Exhibit(
             "network_map",
             "network",
-            "Sites, their cells (dashed: borders of sectors, with a stroke where each antenna faces) and terminals"
-            " coloured by uplink signal-to-noise ratio over the whole band, at the end of {trial}. A dark edge: served"
-            " by another cell than that of its own base station. Cells are drawn by distance, not by signal.",
+            "Sites{sectors}, their cells, and terminals coloured by uplink signal-to-noise ratio over the whole band,"
+            " at the end of {trial}.{away} Cells are drawn by distance, not by signal.",
             draw_network_map,
             _has_network,
         ),
@@ -192,9 +171,8 @@ def _workings() -> tuple[Exhibit, ...]:
         Exhibit(
             "rates",
             "network",
-            "Distribution of rates over terminals. Broken lines: what the links would carry alone in their cell,"
-            " at the end of {trial}. Full lines: mean rate of each terminal's uploads, from request for access to"
-            " last bit, {seeds} together. Grey: 5, 50 and 95 % of the terminals.",
+            "Distribution of rates over terminals. Broken lines: what the links would carry alone in their cell, at the"
+            " end of {trial}.{uploads} Grey: 5, 50 and 95 % of the terminals.",
             draw_rates,
             _has_uploads,
         ),

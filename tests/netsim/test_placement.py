@@ -212,3 +212,11 @@ def test_in_free_space_nothing_scatters_and_without_sight_everything_does() -> N
         )
         same = faded.radio.uplink_efficiency == still.radio.uplink_efficiency
         assert np.all(same) if dominant else not np.any(same)
+
+
+def test_base_stations_say_where_their_antennas_face_if_they_face_anywhere() -> None:
+    sectors = {"layout": {"sectors": 3}, "propagation": {"antenna": "sector"}}
+    rows = run(world(scenario(network=sectors, budget={"time_s": 0.2}), sites=6)).base_stations
+    assert [row["azimuth_deg"] for row in rows] == [30.0, 150.0, 270.0] * 2
+    blind = run(world(scenario(budget={"time_s": 0.2}), sites=2)).base_stations
+    assert not any("azimuth_deg" in row for row in blind)
