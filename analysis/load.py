@@ -54,6 +54,8 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy"),
     ),
 }
+_UNCERTIFIED = frozenset({"primal", "dual", "gap"})
+"""Columns that a run has only if one of its methods has dual variables."""
 _OPTIONAL_TABLES = frozenset({"references", "coverage", "handovers"})
 _TEXT_COLUMNS = frozenset(
     {"method", "event", "node", "task", "split", "terminal", "base_station", "device_class", "outcome"}
@@ -196,6 +198,7 @@ def _read_table(root: Path, name: str) -> pd.DataFrame:
         raise NotAnExperimentError(root, f"{path.name} cannot be read: {error}") from error
     if frame.empty and not len(frame.columns):  # a writer that had no row knew no columns either
         return pd.DataFrame({column: [] for column in columns})
+    frame = frame.assign(**{column: float("nan") for column in columns if column in _UNCERTIFIED - {*frame.columns}})
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise NotAnExperimentError(root, f"{path.name} lacks column {missing[0]}")

@@ -87,8 +87,8 @@ def new_map(ground: Ground) -> tuple[Figure, Axes]:
 def finish_map(axes: Axes, ground: Ground, named: bool) -> None:
     """Sites, the directions their antennas face, their names if they are few enough, and the axes."""
     draw_sites(axes, ground.places, ground.size, _boresight_m(ground))
-    if named and _room_for_names(ground):
-        for mast in ground.places:
+    if named:
+        for mast in _with_room(ground):
             axes.annotate(
                 mast.label, (mast.x_m / ground.size, mast.y_m / ground.size), (0, -7.5), textcoords="offset points",
                 ha="center", va="center", fontsize=5.0, color=FAINT, zorder=5,
@@ -124,13 +124,14 @@ def _boresight_m(ground: Ground) -> float:
     )
 
 
-def _room_for_names(ground: Ground) -> bool:
-    """Whether there are few sites, and none so close to another that their names would touch."""
+def _with_room(ground: Ground) -> list[Mast]:
+    """Sites that can be named: none if there are many, and none whose name would touch that of one before."""
     if len(ground.places) > MOST_NAMES:
-        return False
-    if len(ground.places) == 1:
-        return True
+        return []
     span_m = float(np.ptp(np.concatenate(ground.outlines_m), axis=0).max())
-    east, north = np.abs(ground.sites_m[:, None] - ground.sites_m[None, :]).T * _WIDTH_IN / span_m
-    apart = (east > _NAME_IN[0]) | (north > _NAME_IN[1]) | np.eye(len(ground.places), dtype=bool)
-    return bool(apart.all())
+    room_m = np.array(_NAME_IN) * span_m / _WIDTH_IN
+    named: list[int] = []
+    for place, site in enumerate(ground.sites_m):
+        if (np.abs(ground.sites_m[named] - site) > room_m).any(axis=1).all():
+            named.append(place)
+    return [ground.places[place] for place in named]

@@ -54,6 +54,12 @@ def test_references_may_be_absent_or_without_any_row(copied: Path) -> None:
     assert list(load_experiment(copied).references.columns[:2]) == ["seed", "reference"]
 
 
+def test_methods_without_dual_variables_may_have_been_run_alone(copied: Path) -> None:
+    _edit_table(copied, "rounds", lambda frame: frame.drop(columns=["primal", "dual", "gap"]))
+    rounds = load_experiment(copied).rounds
+    assert rounds[["primal", "dual", "gap"]].isna().all(axis=None)
+
+
 def test_a_numeric_column_that_was_never_filled_in_reads_as_nan(copied: Path) -> None:
     _edit_table(copied, "rounds", lambda frame: frame.assign(gap=None))
     gap = load_experiment(copied).rounds["gap"]
