@@ -18,6 +18,7 @@ from tests.analysis.fabricated_experiment import fabricate
 INTERVALS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 20)), max_size=20)
 
 
+@settings(deadline=None)
 @given(INTERVALS)
 def test_merged_intervals_are_disjoint_and_cover_the_same_ground(pairs: list[tuple[int, int]]) -> None:
     begin = np.array([start for start, _ in pairs], float)
