@@ -25,6 +25,7 @@ from scenarios.streams import Streams
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+_STREET_M = 13.0  # terminals up to here have surroundings of 1 m
 _BLOCK = 16_384  # links at a time: their dozen temporaries of 128 KiB stay in a core's cache
 
 
@@ -40,6 +41,11 @@ class Links(NamedTuple):
     shadowing_db: FloatArray
     gain: FloatArray
 
+    def of(self, rows: IntArray) -> Links:
+        """Return the channels of some of the terminals."""
+        shadowing_db, gain = self.shadowing_db[rows], self.gain[rows]
+        return Links(self.distance_m[rows], self.los[rows], self.path_loss_db[rows], shadowing_db, gain)
+
 
 @dataclass(frozen=True, eq=False)
 class Air:
@@ -52,6 +58,7 @@ class Air:
         obstacles: what blocks and shadows links.
         walls: the buildings that some terminals are in, if any.
         antenna: of every base station, if it is directional.
+        streams: the run's randomness.
     """
 
     network: Network
@@ -60,6 +67,7 @@ class Air:
     obstacles: Obstacles
     walls: Walls | None
     antenna: Antenna | None
+    streams: Streams
 
     @classmethod
     def of(cls, network: Network, sites: int, streams: Streams) -> Air:
@@ -78,6 +86,7 @@ class Air:
             obstacles=_obstacles(network, environment, stations, streams),
             walls=build_walls(network, environment, streams),
             antenna=_antenna(network.propagation),
+            streams=streams,
         )
 
     def indoors(self, entity: IntArray) -> BoolArray:
@@ -116,7 +125,8 @@ class Air:
         outdoors_m = d2d if self.walls is None else np.maximum(d2d - depth_m, 0.0)
         los = self.obstacles.line_of_sight(ends, environment.los_probability(outdoors_m, heights[1], heights[0]))
         # Only far interferers lie beyond the fitted range: the spacing keeps serving links inside it.
-        loss_db = environment.path_loss_db(los, d2d, fc_hz, *heights, extrapolate=True) + wall_db
+        roofs_m = self._environment_height_m(ends, d2d)
+        loss_db = environment.path_loss_db(los, d2d, fc_hz, *heights, h_e_m=roofs_m, extrapolate=True) + wall_db
         shadowing_db = self._shadowing_db(ends, los, d2d) if propagation.shadowing else np.zeros_like(loss_db)
         antennas_dbi = self._site_antenna_dbi(offsets_m, site) + propagation.terminal_antenna_gain_dbi
         return Links(d2d, los, loss_db, shadowing_db, db_to_linear(antennas_dbi - loss_db - shadowing_db))
@@ -130,6 +140,18 @@ class Air:
         assert self.walls is not None
         loss_db, depth_m = self.walls.loss_and_depth(entity)
         return loss_db[:, None], depth_m[:, None]
+
+    def _environment_height_m(self, ends: Ends, d2d: FloatArray) -> FloatArray | None:
+        """(n, k) effective heights of the surroundings, None where they are 1 m.
+
+        Drawn once for every terminal and place of base stations, whose sectors share it (TR 38.901 Table 7.4.1-1,
+        note 1); how likely which height is, its distance says.
+        """
+        terminal_m = heights_m(self.network, self.environment)[1]
+        if self.environment.environment_height_law_m is None or terminal_m <= _STREET_M:
+            return None
+        u = self.streams.uniform("environment height", ends.entity[:, None], draw=ends.mast)
+        return self.environment.environment_height_m(u, d2d, terminal_m)
 
     def _shadowing_db(self, ends: Ends, los: BoolArray, d2d: FloatArray) -> FloatArray:
         """(n, k) shadowing as a loss."""

@@ -246,3 +246,49 @@ def test_a_network_of_another_size_or_off_the_grid_is_not_wrapped() -> None:
             ScenarioError, match=f"wrap_around = True: allowed: .* 7, 19, 37 base stations; this has {sites}"
         ):
             air(sites, layout={"wrap_around": True} | layout)
+
+
+def _losses_under_roofs_db(there: Air, links: Links, roofs_m: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(roofs, n, k) path losses if all links had the same effective environment height."""
+    terminal_m, fc_hz = there.network.layout.terminal_height_m, there.network.propagation.carrier_frequency_hz
+    return np.stack(
+        [
+            there.environment.path_loss_db(
+                links.los, links.distance_m, fc_hz, 25.0, terminal_m, h_e_m=roof_m, extrapolate=True
+            )
+            for roof_m in roofs_m
+        ]
+    )
+
+
+def test_high_up_in_an_urban_macro_cell_roofs_are_drawn_once_a_link() -> None:
+    there = air(7, layout={"terminal_height_m": 22.5}, shadowing=False)
+    links = heard(there, scattered(4000, 1500.0))
+    roofs_m = np.array([1.0, 12.0, 15.0, 18.0, 21.0])
+    expected_db = _losses_under_roofs_db(there, links, roofs_m)
+    off_db = np.abs(expected_db - links.path_loss_db)
+    assert off_db.min(axis=0).max() < 1e-9
+    # Beyond the breakpoint under the highest roof, and with line of sight, that roof can be told from all others.
+    telling = links.los & (links.distance_m > 300.0)
+    lift = 0.95**1.5 * 1.25 * (links.distance_m / 100.0) ** 3 * np.exp(-links.distance_m / 150.0)
+    chance = (lift / (1.0 + lift) / 4.0)[telling]
+    highest = (off_db.argmin(axis=0) == 4)[telling]
+    assert len(chance) > 300
+    assert abs(highest.sum() - chance.sum()) < 4.0 * np.sqrt(np.sum(chance * (1.0 - chance)))
+    again = heard(there, scattered(4000, 1500.0))
+    np.testing.assert_array_equal(again.path_loss_db, links.path_loss_db)
+
+
+def test_the_sectors_of_a_site_are_under_the_same_roofs() -> None:
+    there = air(21, layout={"terminal_height_m": 22.5, "sectors": 3}, antenna="sector", spatial_consistency=True)
+    loss_db = heard(there, scattered(300)).path_loss_db.reshape(300, 7, 3)
+    np.testing.assert_array_equal(loss_db[..., 1:], loss_db[..., :2])
+
+
+@pytest.mark.parametrize("terminal_m", [1.5, 13.0])
+def test_down_in_the_streets_no_roofs_are_drawn(terminal_m: float) -> None:
+    there = air(7, layout={"terminal_height_m": terminal_m}, carrier_frequency_hz=0.7e9)
+    links = heard(there, scattered(500))
+    low_db, high_db = _losses_under_roofs_db(there, links, np.array([1.0, 12.0]))
+    np.testing.assert_array_equal(links.path_loss_db, low_db)
+    assert np.any(low_db != high_db) or terminal_m < 12.0
