@@ -5,13 +5,18 @@ A wire that all base stations share is a processor-sharing queue, like a cell wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 import networkx as nx
-from simpy import Environment
+from simpy import Environment, Event
 
 from netsim.cell import TimeShared
 from netsim.energy import Meter
+
+DOWN, UP = 0, 1
+"""Ways of a wire: from the cloud, and to it."""
 
 
 class Backhaul:
@@ -55,14 +60,42 @@ class Backhaul:
         return self.energy_j_per_bit * self._rate_bps[site]
 
 
-def shared_wires(env: Environment, backhaul: Backhaul, sites: int, meter: Meter) -> tuple[TimeShared, TimeShared]:
-    """Return a wire from the cloud and one to it for all sites; each draws the power of the bits it gets through."""
-    full_w = [backhaul.power_w(site) for site in range(sites)]
+class SharedWires:
+    """A wire from the cloud and one to it that all base stations share: n transfers get an n-th of a wire each.
 
-    def duty(senders: Iterable[int], share: float) -> None:
-        meter.set_shares("backhaul", senders, full_w, share)
+    A base station may have several transfers at once, on either wire; it draws the power of the bits of all of them.
 
-    return TimeShared(env, backhaul.rate_bps, duty), TimeShared(env, backhaul.rate_bps, duty)
+    Args:
+        env: the clock.
+        backhaul: rates and energies.
+        sites: number of base stations.
+        meter: where their energy is counted, as ``"backhaul"``.
+    """
+
+    def __init__(self, env: Environment, backhaul: Backhaul, sites: int, meter: Meter) -> None:
+        self._meter = meter
+        self._full_w = [backhaul.power_w(site) for site in range(sites)]
+        self._wires = [TimeShared(env, backhaul.rate_bps, partial(self._follow, way)) for way in (DOWN, UP)]
+        self._transfers = [Counter[int](), Counter[int]()]
+        self._share = [0.0, 0.0]
+
+    def send(self, site: int, bits: float, way: int) -> Event:
+        """Send ``bits`` > 0 one way, :data:`DOWN` or :data:`UP`; the event comes with the last of them."""
+        return self._wires[way].start(site, bits).done
+
+    def _follow(self, way: int, senders: Iterable[int], share: float) -> None:
+        """One of the ``senders``' transfers has left a wire, or these are all who are on it, with equal shares."""
+        told = list(senders)
+        if share > 0.0:
+            self._transfers[way], self._share[way] = Counter(told), share
+        else:
+            self._transfers[way].subtract(told)
+        power_w = {site: self._full_w[site] * self._wires_of(site) for site in told}
+        self._meter.set_shares("backhaul", power_w, power_w, 1.0)
+
+    def _wires_of(self, site: int) -> float:
+        """Return how much of the two wires a base station has."""
+        return sum(self._transfers[way][site] * self._share[way] for way in (DOWN, UP))
 
 
 class Wire:

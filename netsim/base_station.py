@@ -12,13 +12,14 @@ from simpy import Event
 
 from netsim.accounts import OutOfBudgetError
 from netsim.allotment import Allotter
+from netsim.backhaul import DOWN, UP
 from netsim.collection import Gathering, share_of
 from netsim.delivery import Delivery, Mission
 from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
-from netsim.relay import DOWN, UP, carry
+from netsim.relay import carry
 from netsim.terminal import Assignment, Terminal
 from netsim.world import World
 

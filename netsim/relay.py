@@ -8,13 +8,10 @@ from typing import Any
 from simpy import Event
 
 from netsim.accounts import OutOfBudgetError
+from netsim.backhaul import DOWN, UP
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
-
-
-DOWN, UP = 0, 1
-"""Ways of a wire: from the cloud, and to it."""
 
 
 def carry(world: World, site: int, bits: float, way: int) -> Steps:
@@ -26,7 +23,7 @@ def carry(world: World, site: int, bits: float, way: int) -> Steps:
     if not world.budget.pay("bytes", bits / 8.0):
         raise OutOfBudgetError
     if world.shared_wires is not None and bits > 0.0:
-        yield world.shared_wires[way].start(site, bits).done
+        yield world.shared_wires.send(site, bits, way)
     else:
         world.wires[site].change(+1)
         yield world.env.timeout(world.backhaul.sending_s(site, bits))

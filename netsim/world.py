@@ -16,8 +16,8 @@ from channel_models.units import dbm_to_watt, watt_to_dbm
 from netsim.accounts import Budget
 from netsim.analog import Air
 from netsim.availability import Presence, Trajectory, outages_of, rhythm
-from netsim.backhaul import Backhaul, Wire, shared_wires
-from netsim.cell import TimeShared, Uplink
+from netsim.backhaul import Backhaul, SharedWires, Wire
+from netsim.cell import Uplink
 from netsim.collection import share_of
 from netsim.compute import Fleet, assign_classes
 from netsim.deployment import Deployment, backbone, deploy
@@ -115,7 +115,7 @@ class World(Ground):
         interference: what cells do to each other just now, if they are coupled.
         transmit_w: what each terminal's transmitter draws while it is on the air, watts; read whenever it goes there.
         on_air: activity of each site, for its no-load power.
-        shared_wires: from the cloud and to the cloud, if base stations share them.
+        shared_wires: from the cloud and to it, if base stations share them.
         terminal_meter, site_meter, backhaul_meter: energy by node and component.
         traffic: bytes carried.
         serving: (terminals,) site that serves each terminal now; ``deployment.serving`` is where it is at home.
@@ -130,7 +130,7 @@ class World(Ground):
     uplinks: list[Uplink]
     interference: CoupledInterference | None
     transmit_w: list[float]
-    shared_wires: tuple[TimeShared, TimeShared] | None
+    shared_wires: SharedWires | None
     terminal_meter: Meter
     site_meter: Meter
     backhaul_meter: Meter
@@ -209,7 +209,7 @@ def enliven(ground: Ground) -> World:
     serving = ground.deployment.serving.copy()
     for terminals, steps in ground.traces.bandwidths(ground.deployment.entity):
         env.process(vary(env, radio, uplinks, serving, terminals, steps))
-    shared = shared_wires(env, ground.backhaul, ground.sites, backhaul_meter)
+    shared = SharedWires(env, ground.backhaul, ground.sites, backhaul_meter)
     deployment = ground.deployment if scenario.mobility is None else ground.deployment.copy()
     return World(
         **vars(ground) | {"radio": radio, "deployment": deployment},

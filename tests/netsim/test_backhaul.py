@@ -1,11 +1,17 @@
 """The wires: latency and bits over rate along the quickest path, whatever lies between cloud and base station."""
 
+from collections.abc import Generator
+from typing import Any
+
 import networkx as nx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simpy import Environment, Event
 
-from netsim.backhaul import Backhaul
+from netsim.accounts import Account
+from netsim.backhaul import DOWN, UP, Backhaul, SharedWires
+from netsim.energy import Meter
 from tests.netsim.counting import Counting
 from tests.netsim.worlds import run, scenario, world
 
@@ -95,3 +101,56 @@ def test_a_base_station_alone_on_a_shared_wire_has_all_of_it() -> None:
         network = {"backhaul": {"rate_bps": 1e6, "shared": shared}}
         results.append(run(world(scenario(network=network), 1, 3)))
     assert results[1].totals == pytest.approx(results[0].totals, rel=1e-9)
+
+
+def test_two_transfers_of_one_base_station_share_a_wire_and_both_are_charged() -> None:
+    env = Environment()
+    meter = Meter(env, 2, ("backhaul",), Account(env))
+    graph = nx.Graph([("cloud", "bs-00", {"latency_s": 0.0, "rate_bps": 1e6})])
+    graph.add_edge("cloud", "bs-01", latency_s=0.0, rate_bps=1e6)
+    wires = SharedWires(env, Backhaul(graph, 2, 1e-6), 2, meter)
+    over_s = {}
+
+    def send(name: str, at_s: float, site: int, bits: float, way: int) -> Generator[Event, Any, None]:
+        yield env.timeout(at_s)
+        yield wires.send(site, bits, way)
+        over_s[name] = env.now
+
+    # Up: a and b of site 0 and c of site 1 at a third each; then a and b alone. Down: nobody else.
+    for transfer in (("a", 0.0, 0, 2e6, UP), ("b", 0.0, 0, 3e6, UP), ("c", 0.0, 1, 1e6, UP), ("d", 1.0, 0, 4e6, DOWN)):
+        env.process(send(*transfer))
+    env.run(until=2.0)
+    # 1/3 + 1/3 up and 1 down for site 0 since 1 s: 5/3 of a wire of 1 W, and 2/3 before.
+    assert meter.energy_j(0, "backhaul") == pytest.approx(2 / 3 + 5 / 3)
+    env.run()
+    assert over_s == pytest.approx({"c": 3.0, "a": 5.0, "b": 6.0, "d": 5.0})
+    assert meter.energy_j(0, "backhaul") == pytest.approx(9.0) and meter.energy_j(1, "backhaul") == pytest.approx(1.0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 5.0), st.integers(0, 2), st.floats(1.0, 1e6), st.sampled_from([DOWN, UP])),
+        min_size=1,
+        max_size=12,
+    )
+)
+def test_whatever_shares_the_wires_every_bit_costs_what_a_bit_costs(
+    wanted: list[tuple[float, int, float, int]],
+) -> None:
+    env = Environment()
+    meter = Meter(env, 3, ("backhaul",), Account(env))
+    graph = nx.Graph()
+    for site in range(3):
+        graph.add_edge("cloud", f"bs-{site:02d}", latency_s=0.0, rate_bps=3e5)
+    wires = SharedWires(env, Backhaul(graph, 3, 2e-6), 3, meter)
+
+    def send(at_s: float, site: int, bits: float, way: int) -> Generator[Event, Any, None]:
+        yield env.timeout(at_s)
+        yield wires.send(site, bits, way)
+
+    for transfer in wanted:
+        env.process(send(*transfer))
+    env.run()
+    for site in range(3):
+        bits = sum(transfer[2] for transfer in wanted if transfer[1] == site)
+        assert meter.energy_j(site, "backhaul") == pytest.approx(2e-6 * bits, rel=1e-9)
