@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from simpy import Event
 
 from netsim.accounts import OutOfBudgetError
@@ -70,8 +71,8 @@ class Delivery:
             wake_up_s = world.on_air[site].wake_up_s()
             yield world.env.timeout(world.scenario.network.downlink.access_delay_s + wake_up_s)
             yield turns.ask(mission.home)
-            reachable = world.radio.reachable
-            covered = [terminal for terminal in group if reachable[terminal.index]]
+            reached = world.radio.in_coverage(np.array([terminal.index for terminal in group]))
+            covered = [terminal for terminal, heard in zip(group, reached.tolist(), strict=True) if heard]
             if covered:
                 yield from mission.radiate(site, mission.bits, covered)
             turns.leave()

@@ -20,13 +20,15 @@ from simpy.core import EventPriority
 from channel_models.load_coupling import StrongestCells
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
 from netsim.cell import Uplink
+from netsim.neighbours import strongest_first
 from netsim.radio import Radio
 from netsim.transmitters import Transmitters
 from scenarios.network import Interference
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-_FIRST, _LAST = EventPriority(0), EventPriority(2)  # among the events of one instant; all others have 1
+# Among the events of one instant, of which most have 1. Cells give turns to broadcast with 2, see netsim.turns.
+_FIRST, _LAST, _VERY_LAST = EventPriority(0), EventPriority(2), EventPriority(3)
 
 
 class _At(Event):
@@ -57,7 +59,7 @@ class _Served(Collection[int]):
 class CoupledInterference:
     """What every site's uplink and every broadcast suffers from the other cells right now.
 
-    Whoever moves a terminal writes its rows of the arrays of ``near`` and calls :meth:`changed`.
+    Whoever moves a terminal says so with :meth:`moved`.
 
     Args:
         env: the clock.
@@ -93,6 +95,21 @@ class CoupledInterference:
         next_s = (floor(now / every_s) + 1) * every_s
         _At(self._env, max(0.0, next_s - now), _LAST).callbacks.append(self._refresh)
 
+    def moved(self, terminals: IntArray, cell: IntArray, gain: FloatArray) -> None:
+        """Let the links of ``terminals`` (n,) to (n, k) cells be others from now on; the first cell serves them.
+
+        They meet the noise there at once, and everybody else meets theirs at the next look. Whoever moves them lets
+        the uplinks know.
+        """
+        kept = self.near.cell.shape[1] - 1
+        own = cell[:, 0]
+        self.near.cell[terminals, 0], self.near.gain[terminals, 0] = own, gain[:, 0]
+        self.near.cell[terminals, 1:], self.near.gain[terminals, 1:] = strongest_first(cell[:, 1:], gain[:, 1:], kept)
+        known = ~np.isnan(self.noise_w[own])  # nobody has looked before time 0
+        self._radio.uplink_noise_w[terminals[known]] = self.noise_w[own[known]]
+        if any(transmitters.on_air() for transmitters in self._transmitters):
+            self.changed()
+
     def _refresh(self, event: Event) -> None:
         """Work out the noise at all sites, and let those uplinks change their rates whose noise has moved."""
         self._pending = False
@@ -121,7 +138,7 @@ class CoupledInterference:
     def begin_broadcast(self, site: int) -> Event:
         """Let ``site`` be on the air; the event comes when all that happens at this instant has happened."""
         self._broadcasts[site] += 1
-        return _At(self._env, 0.0, _LAST)
+        return _At(self._env, 0.0, _VERY_LAST)
 
     def end_broadcast(self, site: int) -> None:
         """Let ``site`` be off the air."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from channel_models.load_coupling import StrongestCells
 from netsim.air import Air
@@ -10,6 +11,8 @@ from netsim.deployment import Deployment
 from scenarios.network import Network
 from scenarios.streams import Streams
 
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 _BATCH = 4096  # terminals at a time: arrays of all their links are about 1 MB each
 
 
@@ -35,7 +38,11 @@ def strongest_cells(network: Network, deployment: Deployment, streams: Streams) 
         for rows in np.split(together, np.arange(_BATCH, len(together), _BATCH)):
             near = neighbours[deployment.serving[rows]]
             heard = air.links(deployment.terminal_xy_m[rows], near, deployment.entity[rows], attempt).gain
-            order = np.argsort(-heard, axis=1, kind="stable")[:, :kept]
-            cell[rows, 1:] = np.take_along_axis(near, order, axis=1)
-            gain[rows, 1:] = np.take_along_axis(heard, order, axis=1)
+            cell[rows, 1:], gain[rows, 1:] = strongest_first(near, heard, kept)
     return StrongestCells(cell, gain, sites)
+
+
+def strongest_first(cell: IntArray, gain: FloatArray, kept: int) -> tuple[IntArray, FloatArray]:
+    """Return the ``kept`` best of (n, k) cells by their gains, and these gains, strongest first."""
+    order = np.argsort(-gain, axis=1, kind="stable")[:, :kept]
+    return np.take_along_axis(cell, order, axis=1), np.take_along_axis(gain, order, axis=1)

@@ -121,11 +121,30 @@ class Radio:
 
     def _efficiency(self, tables: LinkTables, terminals: IntArray | slice, snr: FloatArray) -> FloatArray:
         """Net spectral efficiency of links, each with its own table."""
+        gross = self._gross_efficiency(tables, terminals, snr)
+        return (1.0 - self.network.link.overhead) * np.maximum(gross, self.least_bit_s_hz)
+
+    def _gross_efficiency(self, tables: LinkTables, terminals: IntArray | slice, snr: FloatArray) -> FloatArray:
+        """The same with overhead, and without a least."""
         efficiency, fading = np.empty_like(snr), self.fading[terminals]
         for row in np.flatnonzero(np.bincount(fading)).tolist():
             of_row = np.flatnonzero(fading == row)
             efficiency[of_row] = tables[row](snr[of_row])
-        return (1.0 - self.network.link.overhead) * np.maximum(efficiency, self.least_bit_s_hz)
+        return efficiency
+
+    def in_coverage(self, terminals: IntArray) -> NDArray[np.bool_]:
+        """Return which of ``terminals`` are in coverage in both directions, with the interference planned for.
+
+        Between coupled cells that is less or more than there is just now: coverage does not come and go with the load.
+        """
+        if self.network.interference.model != "coupled":
+            return np.asarray(self.reachable[terminals])
+        up, least = self.network.uplink, self.network.link.outage_bit_s_hz
+        noise_w = dbm_to_watt(thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db) + up.interference_margin_db)
+        snr = self.tx_power_w[terminals] * self.serving_gain[terminals] / noise_w
+        up_bit_s_hz = self._gross_efficiency(self._tables, terminals, snr)
+        down_bit_s_hz = self._gross_efficiency(self._downlink_tables, terminals, self.downlink_sinr[terminals])
+        return np.asarray((1.0 - self.network.link.overhead) * np.minimum(up_bit_s_hz, down_bit_s_hz) >= least)
 
     @property
     def reachable(self) -> NDArray[np.bool_]:

@@ -216,16 +216,14 @@ class Scenario(Section):
     def _who_moves_disturbs_as_planned(self) -> Scenario:
         if self.mobility is None:
             return self
-        if self.network.interference.model != "fixed":
-            raise ValueError("network.interference.model: fixed with mobility")
+        if self.network.interference.model == "load":
+            raise ValueError("network.interference.model: fixed or coupled with mobility")
         if self.network.uplink.transfer != "digital":
             raise ValueError("network.uplink.transfer: digital with mobility")
         if self.network.layout.environment == "THz":
             raise ValueError("with mobility a network.layout.environment other than THz")
         if self.network.uplink.share in ("allotted", "slots"):
             raise ValueError("with mobility a network.uplink.share other than allotted and slots")
-        if self.network.backhaul.shared:
-            raise ValueError("network.backhaul.shared: false with mobility")
         if self.base_stations.outage is not None:
             raise ValueError("no base_stations.outage with mobility")
         return self

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from channel_models.units import db_to_linear
 from netsim.air import Air
 from netsim.alarm import BEFORE_ALL, Alarm, nothing_else_planned
-from netsim.link_tables import fading_rows
 from netsim.mobility.area import FloatArray, IntArray
 from netsim.mobility.build import build_paths
 from netsim.mobility.candidates import Candidates, strongest
 from netsim.mobility.event_a3 import EventA3, filter_weight
 from netsim.mobility.handover_log import CellChange
+from netsim.mobility.own_links import take_links
 from netsim.terminal import Terminal
 from netsim.world import World
 from scenarios.mobility import Mobility
@@ -113,15 +113,8 @@ class Roaming:
 
     def _write(self, rows: IntArray) -> None:
         """Let the links of some movers to their own cells be as they are heard now."""
-        world, links, who = self.world, self._candidates.links, self.movers[rows]
-        where, radio = world.deployment, world.radio
-        where.distance_m[who], where.los[who] = links.distance_m[rows, 0], links.los[rows, 0]
-        where.path_loss_db[who], where.shadowing_db[who] = links.path_loss_db[rows, 0], links.shadowing_db[rows, 0]
-        radio.serving_gain[who] = links.gain[rows, 0]
-        radio.neighbour_gain[who] = links.gain[rows, 1:].sum(axis=1)
-        network, own = world.scenario.network, self._candidates.sites[rows, 0]
-        radio.fading[who] = fading_rows(network, world.streams, self._entity[rows], own, where.dominant_path[who])
-        radio.refresh(who)
+        heard = self._candidates
+        take_links(self.world, self.movers[rows], heard.sites[rows], heard.links.of(rows))
 
     def _retune(self) -> None:
         """Let uploads go on at their new rates. Rates of those that do not upload may be remembered as well."""
@@ -158,7 +151,7 @@ class Roaming:
         """Say until when each of them is out of reach for its base station."""
         world = self.world
         next_s = inf if self._at_rest() else (self._ticks + 1) * self.law.measurement_s
-        reached = world.radio.reachable[self.movers]
+        reached = world.radio.in_coverage(self.movers)
         if self.law.membership == "leave":
             reached &= world.serving[self.movers] == world.deployment.serving[self.movers]
         for terminal, here in zip(self._moving, reached.tolist(), strict=True):

@@ -67,7 +67,15 @@ def moving_worlds(
                 "share": draw(st.sampled_from(["tdma", "ofdma"])),
                 "min_slice_hz": draw(st.sampled_from([180e3, 450e3])),
             },
-            "backhaul": {"latency_s": draw(st.sampled_from([0.0, 0.01])), "rate_bps": 1e8},
+            "interference": {
+                "model": draw(st.sampled_from(["fixed", "coupled"])),
+                "refresh_s": draw(st.sampled_from([2e-3, 0.03])),
+            },
+            "backhaul": {
+                "latency_s": draw(st.sampled_from([0.0, 0.01])),
+                "rate_bps": draw(st.sampled_from([5e6, 1e8])),
+                "shared": draw(st.booleans()),
+            },
         },
     }
     return world(

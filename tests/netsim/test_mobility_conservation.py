@@ -192,12 +192,18 @@ def test_the_same_world_runs_the_same_way_twice(where: World, method: Counting) 
 
 
 @FEW
-@given(st.integers(0, 999), st.sampled_from(["ofdma", "tdma"]), st.sampled_from(["all", "first_k", "deadline"]), BUSY)
-def test_with_speed_zero_nothing_changes(seed: int, share: str, policy: str, method: Counting) -> None:
+@given(
+    st.integers(0, 999),
+    st.sampled_from(["ofdma", "tdma"]),
+    st.sampled_from(["all", "first_k", "deadline"]),
+    st.sampled_from(["fixed", "coupled"]),
+    BUSY,
+)
+def test_with_speed_zero_nothing_changes(seed: int, share: str, policy: str, model: str, method: Counting) -> None:
     common = {
         "budget": {"time_s": 2.0},
         "collection": {"policy": policy, "deadline_s": 0.2},
-        "network": {"propagation": LANDSCAPE, "uplink": {"share": share}},
+        "network": {"propagation": LANDSCAPE, "uplink": {"share": share}, "interference": {"model": model}},
     }
     twin = Counting(**{name: getattr(method, name) for name in ("bits_down", "bits_up", "samples", "bs_iterations")})
     method.local_iterations = twin.local_iterations
@@ -220,14 +226,21 @@ def test_with_speed_zero_nothing_changes(seed: int, share: str, policy: str, met
     ],
 )
 @pytest.mark.parametrize(("share", "policy"), [("ofdma", "all"), ("tdma", "deadline")])
+@pytest.mark.parametrize("together", [False, True])
 def test_nothing_depends_on_the_order_of_events_at_an_instant(
-    seed: int, motion: dict[str, Any], share: str, policy: str
+    seed: int, motion: dict[str, Any], share: str, policy: str, together: bool
 ) -> None:
     settings = scenario(
         budget={"time_s": 4.0},
         mobility={"speed_mps": (30.0, 60.0), **motion},
         collection={"policy": policy, "deadline_s": 0.4},
-        network={"propagation": LANDSCAPE, "layout": {"environment": "UMi"}, "uplink": {"share": share}},
+        network={
+            "propagation": LANDSCAPE,
+            "layout": {"environment": "UMi"},
+            "uplink": {"share": share},
+            "interference": {"model": "coupled" if together else "fixed"},
+            "backhaul": {"rate_bps": 2e7, "shared": together},
+        },
     )
     usual, reversed_ = world(settings, 4, 4, seed), world(settings, 4, 4, seed)
     reversed_.env._eid = itertools.count(

@@ -45,7 +45,6 @@ def test_who_moves_needs_a_landscape_to_move_through() -> None:
 @pytest.mark.parametrize(
     "network",
     [
-        {"interference": {"model": "coupled"}},
         {"interference": {"model": "load"}},
         {"uplink": {"share": "allotted"}},
         {"uplink": {"share": "slots"}},
