@@ -19,7 +19,7 @@ from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
-from netsim.relay import carry
+from netsim.relay import carry, working
 from netsim.terminal import Assignment, Terminal
 from netsim.world import World
 
@@ -53,9 +53,8 @@ class BaseStation:
         return self._outages.back_at_s(self.env.now) if self._skips else self.env.now
 
     def _repaired(self) -> Steps:
-        """Wait until the site is up."""
-        while (back_s := self._outages.back_at_s(self.env.now)) > self.env.now:
-            yield self.env.timeout(back_s - self.env.now)
+        """Wait until the site works."""
+        yield from working(self.world, self.index)
 
     def cloud_round(self, number: int, plan: Plan, sizes: Sizes) -> Steps:
         """Receive from the cloud, iterate K times, send to the cloud; stops where it stands if the run ends."""
@@ -113,7 +112,7 @@ class BaseStation:
             clocks = self._allotter.hand_out(indices, sizes)
             return Assignment(sizes, cloud_round, self.edge_rounds, gathering, len(scheduled), since_s, clocks)
 
-        if self.world.scenario.mobility is not None:
+        if self.world.scenario.cells_change:
             mission = Mission(self.index, sizes.broadcast_bits, self._radiate, begin)
             assignment: Assignment = yield Delivery(self.world, mission, scheduled).begun
             return assignment.gathering

@@ -35,8 +35,21 @@ def carry(world: World, site: int, bits: float, way: int) -> Steps:
 def relay(world: World, origin: int, goal: int, bits: float) -> Steps:
     """Carry something from one base station to another: over the wires of both, where it counts twice.
 
+    It waits for either to work.
+
     Raises:
         OutOfBudgetError: its bytes do not fit into what is left.
     """
+    yield from working(world, origin)
     yield from carry(world, origin, bits, UP)
+    yield from working(world, goal)
     yield from carry(world, goal, bits, DOWN)
+
+
+def working(world: World, site: int) -> Steps:
+    """Wait until a site that is down has been repaired, unless it is only its radio that fails."""
+    outage = world.scenario.base_stations.outage
+    if outage is None or outage.recovery == "reassociate":
+        return
+    while (back_s := world.outages[site].back_at_s(world.env.now)) > world.env.now:
+        yield world.env.timeout(back_s - world.env.now)

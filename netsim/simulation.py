@@ -10,7 +10,9 @@ from netsim.base_station import BaseStation
 from netsim.compute import Luck
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.lone_terminal import LoneTerminal
+from netsim.mobility.failover import Failover
 from netsim.mobility.roaming import Roaming
+from netsim.mobility.whereabouts import Whereabouts
 from netsim.participation import ParticipationLog
 from netsim.port import Method
 from netsim.protocols import hierarchical, isolated
@@ -42,7 +44,11 @@ def simulate(
         for site in range(world.sites)
     ]
     law = world.scenario.mobility
-    roaming = None if alone or law is None else Roaming(world, terminals, law)
+    whereabouts = None if alone or not world.scenario.cells_change else Whereabouts(world)
+    if whereabouts is not None:
+        roaming = None if law is None else Roaming(world, terminals, law, whereabouts)
+        if world.standing is not None:
+            Failover(world, terminals, whereabouts, roaming, world.standing)
     recorder.start()
     if alone:
         world.env.process(isolated(world, method, lone, recorder))
@@ -56,8 +62,8 @@ def simulate(
     recorder.end()
     method.settle()
     records = Records(recorder.rows, recorder.participation)
-    if roaming is not None:
-        records = Records(recorder.rows, recorder.participation, roaming.changes, roaming.columns())
+    if whereabouts is not None:
+        records = Records(recorder.rows, recorder.participation, whereabouts.changes, whereabouts.columns())
     return make_result(world, task_names, str(ended_by), records, _usage(world, terminals), _activity(world, stations))
 
 

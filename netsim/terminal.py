@@ -152,7 +152,9 @@ class Terminal:
         self._reconnection.callbacks.append(self._reconnect)
         return self._sending
 
-    def _reconnect(self, _: Event) -> None:
+    def _reconnect(self, over: Event) -> None:
+        if over is not self._reconnection:  # it has been cut off again
+            return
         self._reconnection = None
         if self._sending is not None:
             self._sending.resume()
@@ -296,12 +298,15 @@ class Terminal:
     def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
         """Ask for access and send the update; False if the terminal left, or its site failed, first."""
         started_s, upload, serving = self.env.now, None, self.world.serving.item(self.index)
-        leaves_s = min(leaves_s, self.world.outages[serving].on_until_s(started_s))
+        standing = self.world.standing  # with it, whoever has to leave a failed site is told
+        if standing is None:
+            leaves_s = min(leaves_s, self.world.outages[serving].on_until_s(started_s))
         try:
             yield self.env.timeout(self._access_delay_s + self.world.on_air[serving].wake_up_s())
-            if self._reconnection is not None:
+            while self._reconnection is not None:
                 yield self._reconnection
-            if self.env.now >= leaves_s:
+            stands = standing is None or standing.is_up(self.world.serving.item(self.index))
+            if self.env.now >= leaves_s or not stands:
                 return False
             upload = self._sending = Upload(self.world, self.index, bits)
             if leaves_s < inf:

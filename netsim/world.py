@@ -35,6 +35,7 @@ from netsim.neighbours import strongest_cells
 from netsim.on_air import OnAir
 from netsim.radio import Radio, link_budget
 from netsim.slot_fading import FadingSlots
+from netsim.standing import Standing
 from netsim.traces import Followed, vary
 from netsim.turns import Turns
 from netsim.uplinks import make_uplinks
@@ -111,6 +112,7 @@ class World(Ground):
         budget: limits and spending.
         presences: on/off trajectory of each terminal.
         outages: up/down trajectory of each site.
+        standing: which sites are up, if terminals can leave a failed one.
         uplinks: the shared uplink of each cell.
         interference: what cells do to each other just now, if they are coupled.
         transmit_w: what each terminal's transmitter draws while it is on the air, watts; read whenever it goes there.
@@ -127,6 +129,7 @@ class World(Ground):
     budget: Budget
     presences: list[Trajectory]
     outages: list[Trajectory]
+    standing: Standing | None
     uplinks: list[Uplink]
     interference: CoupledInterference | None
     transmit_w: list[float]
@@ -210,13 +213,14 @@ def enliven(ground: Ground) -> World:
     for terminals, steps in ground.traces.bandwidths(ground.deployment.entity):
         env.process(vary(env, radio, uplinks, serving, terminals, steps))
     shared = SharedWires(env, ground.backhaul, ground.sites, backhaul_meter)
-    deployment = ground.deployment if scenario.mobility is None else ground.deployment.copy()
+    deployment = ground.deployment.copy() if scenario.cells_change else ground.deployment
     return World(
         **vars(ground) | {"radio": radio, "deployment": deployment},
         env=env,
         budget=budget,
         presences=[_presence(scenario.terminals, ground.traces, entity, streams) for entity in entities],
         outages=outages,
+        standing=Standing(env, outages) if scenario.base_stations.outage and scenario.cells_change else None,
         uplinks=uplinks,
         interference=interference,
         transmit_w=transmit_w,

@@ -183,10 +183,18 @@ class Outage(Section):
     """Mean time between a repair and the next failure, exponential."""
     mean_down_s: Positive
     """Mean time to repair, exponential."""
-    recovery: Literal["wait", "skip"] = "wait"
+    recovery: Literal["wait", "skip", "reassociate"] = "wait"
     """What is on the air when a site fails is lost: uploads for good, a broadcast is sent again. wait: its cloud round
     goes on after the repair. skip: a site that is down when a cloud round begins has no part in it, the cloud uses the
-    model it sent last; one that fails later leaves its other iterations out and sends what it has when repaired."""
+    model it sent last; one that fails later leaves its other iterations out and sends what it has when repaired.
+    reassociate: only the radio fails; rounds go on with models and updates relayed over the backhaul, for a terminal is
+    always served by its own site or, while that is down, by the strongest that is up. Terminals that move leave a
+    failed site in any case."""
+    interruption_s: NonNegative = 0.5
+    """Time off the air of a terminal that leaves a failed site, or returns to a repaired one."""
+    in_flight: Literal["restart", "lost"] = "restart"
+    """reassociate: whether an upload at a site that fails is sent again, all of it, in the next cell. One that is
+    under way when its terminal returns goes on with the bits that are left."""
 
 
 class BaseStations(Section):

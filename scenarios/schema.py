@@ -213,19 +213,25 @@ class Scenario(Section):
         return self
 
     @model_validator(mode="after")
-    def _who_moves_disturbs_as_planned(self) -> Scenario:
-        if self.mobility is None:
+    def _cells_change_only_where_links_may(self) -> Scenario:
+        if not self.cells_change:
             return self
+        cause = "mobility" if self.mobility is not None else "base_stations.outage.recovery reassociate"
         if self.network.interference.model == "load":
-            raise ValueError("network.interference.model: fixed or coupled with mobility")
+            raise ValueError(f"network.interference.model: fixed or coupled with {cause}")
         if self.network.uplink.transfer != "digital":
-            raise ValueError("network.uplink.transfer: digital with mobility")
+            raise ValueError(f"network.uplink.transfer: digital with {cause}")
         if self.network.layout.environment == "THz":
-            raise ValueError("with mobility a network.layout.environment other than THz")
+            raise ValueError(f"with {cause} a network.layout.environment other than THz")
         if self.network.uplink.share in ("allotted", "slots"):
-            raise ValueError("with mobility a network.uplink.share other than allotted and slots")
-        if self.base_stations.outage is not None:
-            raise ValueError("no base_stations.outage with mobility")
+            raise ValueError(f"with {cause} a network.uplink.share other than allotted and slots")
+        return self
+
+    @model_validator(mode="after")
+    def _who_finds_another_cell_stays_a_member(self) -> Scenario:
+        outage, mobility = self.base_stations.outage, self.mobility
+        if outage and outage.recovery == "reassociate" and mobility and mobility.membership == "leave":
+            raise ValueError("mobility.membership: keep with base_stations.outage.recovery reassociate")
         return self
 
     @model_validator(mode="after")
@@ -233,6 +239,12 @@ class Scenario(Section):
         if len(set(self.seed_list)) < len(self.seed_list):
             raise ValueError("seeds that are all different")
         return self
+
+    @property
+    def cells_change(self) -> bool:
+        """Whether another cell may come to serve a terminal."""
+        outage = self.base_stations.outage
+        return self.mobility is not None or (outage is not None and outage.recovery == "reassociate")
 
     @property
     def seed_list(self) -> tuple[int, ...]:

@@ -6,10 +6,13 @@ Its own cell and that cell's nearest neighbours: the cells that it hears in the 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from channel_models.units import linear_to_db
 from netsim.air import Air, Links
 from netsim.mobility.area import FloatArray, IntArray
+
+BoolArray = NDArray[np.bool_]
 
 
 class Candidates:
@@ -44,6 +47,15 @@ class Candidates:
         known_db = np.where(np.isnan(self.level_db), sample_db, self.level_db)
         self.level_db = known_db + weight * (sample_db - known_db)
 
+    def forget(self, silent: BoolArray) -> None:
+        """Take cells that cannot be heard, of (sites,) all, for cells that have not been measured yet."""
+        self.level_db[silent[self.sites]] = np.nan
+
+    def best(self) -> tuple[IntArray, BoolArray]:
+        """Return (m,) the column of the best cell that has been measured, and whether there is any."""
+        measured = ~np.isnan(self.level_db)
+        return np.where(measured, self.level_db, -np.inf).argmax(axis=1), measured.any(axis=1)
+
     def attach(self, rows: IntArray, site: IntArray) -> None:
         """Let terminals be in other cells; what is known of cells that stay candidates is kept."""
         for row, own in zip(rows.tolist(), site.tolist(), strict=True):
@@ -55,11 +67,14 @@ class Candidates:
             mine[rows] = new
 
 
-def strongest(air: Air, neighbours: IntArray, xy_m: FloatArray, entity: IntArray) -> IntArray:
-    """Return (m,) the cell that is received best at (m, 2) places, among the nearest and its neighbours."""
+def strongest(air: Air, neighbours: IntArray, xy_m: FloatArray, entity: IntArray, up: BoolArray) -> IntArray:
+    """Return (m,) the cell received best at (m, 2) places, of those ``up`` among the nearest and its neighbours.
+
+    If none of them is, it is the nearest.
+    """
     nearest = _nearest(air, xy_m)
     sites = np.concatenate([nearest[:, None], neighbours[nearest]], axis=1)
-    best = air.links(xy_m, sites, entity).gain.argmax(axis=1)
+    best = np.where(up[sites], air.links(xy_m, sites, entity).gain, 0.0).argmax(axis=1)
     return np.asarray(sites[np.arange(len(sites)), best])
 
 

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-KINDS = ("handover", "failed", "link_failure", "reselection")
+KINDS = ("handover", "failed", "link_failure", "reselection", "outage", "return")
 """handover: event A3, in order; failed: event A3, but the command or the access got lost, and the terminal had to
 establish its link anew; link_failure: out of sync for too long, established anew in the best cell; reselection: of a
-terminal that was switched off, by the same rules, at no cost."""
+terminal that was switched off, by the same rules, at no cost; outage: its site has failed; return: a terminal that does
+not move is back in its own cell, or in a better one than before, because a site has been repaired."""
 
 ASSIGNMENTS = ("nothing", "computing", "dropped", "migrated", "restarted")
 """What the terminal was doing for its base station: nothing; computing, which goes on; or what became of its upload.

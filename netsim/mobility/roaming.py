@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,8 @@ from netsim.mobility.area import FloatArray, IntArray
 from netsim.mobility.build import build_paths
 from netsim.mobility.candidates import Candidates, strongest
 from netsim.mobility.event_a3 import EventA3, filter_weight
-from netsim.mobility.handover_log import CellChange
 from netsim.mobility.own_links import take_links
+from netsim.mobility.whereabouts import Cause, Whereabouts, in_flight_after
 from netsim.terminal import Terminal
 from netsim.world import World
 from scenarios.mobility import Mobility
@@ -36,14 +35,13 @@ class Roaming:
         world: the physical world.
         terminals: all of them.
         law: the scenario's section.
+        whereabouts: told every change of cell.
 
     Attributes:
         movers: (m,) which terminals move, ascending.
-        changes: every change of cell so far.
-        away_s: (m,) time so far in which another cell than its home served each of them, up to its last change.
     """
 
-    def __init__(self, world: World, terminals: Sequence[Terminal], law: Mobility) -> None:
+    def __init__(self, world: World, terminals: Sequence[Terminal], law: Mobility, whereabouts: Whereabouts) -> None:
         self.world, self.law, self.env = world, law, world.env
         where, streams = world.deployment, world.streams
         network = world.scenario.network
@@ -55,10 +53,8 @@ class Roaming:
         )
         self._entity = where.entity[self.movers]
         self._moving = [terminals[index] for index in self.movers.tolist()]
-        self.changes: list[CellChange] = []
-        self.away_s = np.zeros(len(self.movers))
-        self._entered_s = np.zeros(len(self.movers))
-        self._came_from: list[tuple[int, float]] = [(-1, -inf)] * len(self.movers)
+        self._whereabouts = whereabouts
+        whereabouts.moves[self.movers] = True
         self._out_since_s = np.full(len(self.movers), inf)
         self._due_s = np.full(len(self.movers), inf)
         qout_db = law.handover.failure_sinr_db
@@ -70,7 +66,7 @@ class Roaming:
     def _start(self, neighbours: IntArray) -> None:
         """Put everybody where they begin, in the strongest cell."""
         xy_m = self._paths.positions(self.env.now)
-        serving = strongest(self._air, neighbours, xy_m, self._entity)
+        serving = strongest(self._air, neighbours, xy_m, self._entity, self._up())
         self.world.serving[self.movers] = serving
         self._candidates = Candidates(self._air, serving, neighbours, self._entity)
         self._event = EventA3(self.law.handover, *self._candidates.sites.shape)
@@ -108,13 +104,14 @@ class Roaming:
             )
             error_db = handover.measurement_error_db * normal
         heard.filter(filter_weight(handover.filter_coefficient, self.law.measurement_s), error_db)
+        heard.forget(~self._up())
         self.world.deployment.terminal_xy_m[self.movers] = xy_m
         self._write(np.arange(len(self.movers)))
 
     def _write(self, rows: IntArray) -> None:
         """Let the links of some movers to their own cells be as they are heard now."""
-        heard = self._candidates
-        take_links(self.world, self.movers[rows], heard.sites[rows], heard.links.of(rows))
+        sites = self._candidates.sites[rows]
+        take_links(self.world, self.movers[rows], sites, self._candidates.links.of(rows), self._up()[sites])
 
     def _retune(self) -> None:
         """Let uploads go on at their new rates. Rates of those that do not upload may be remembered as well."""
@@ -122,20 +119,10 @@ class Roaming:
         for site in np.unique(serving).tolist():
             self.world.uplinks[site].retune(set(self.movers[serving == site].tolist()))
 
-    def columns(self) -> dict[str, NDArray[Any]]:
-        """Return (terminals,) columns for the table of terminals: serving cell, changes of cell, time away."""
-        world, n = self.world, self.world.terminals
-        names = np.array([f"bs-{site:02d}" for site in range(world.sites)], object)
-        away_s = np.zeros(n)
-        is_away = world.serving[self.movers] != world.deployment.serving[self.movers]
-        away_s[self.movers] = self.away_s + np.where(is_away, self.env.now - self._entered_s, 0.0)
-        changed = [change.terminal for change in self.changes]
-        return {
-            "served_by": names[world.serving],
-            "moves": np.isin(np.arange(n), self.movers),
-            "cell_changes": np.bincount(np.array(changed, np.int64), minlength=n),
-            "away_s": away_s,
-        }
+    def _up(self) -> NDArray[np.bool_]:
+        """(sites,) whether each can be heard."""
+        standing = self.world.standing
+        return np.ones(self.world.sites, np.bool_) if standing is None else standing.up
 
     def _goes_on(self) -> bool:
         """Whether another measurement can change anything."""
@@ -145,13 +132,14 @@ class Roaming:
         return waiting or not nothing_else_planned(self.env)
 
     def _at_rest(self) -> bool:
-        return self.env.now >= self._paths.at_rest_from_s() + _SETTLING_S
+        fails = self.world.standing is not None  # and cells change without any movement
+        return not fails and self.env.now >= self._paths.at_rest_from_s() + _SETTLING_S
 
     def _tell_terminals(self) -> None:
         """Say until when each of them is out of reach for its base station."""
         world = self.world
         next_s = inf if self._at_rest() else (self._ticks + 1) * self.law.measurement_s
-        reached = world.radio.in_coverage(self.movers)
+        reached = world.radio.in_coverage(self.movers) & self._up()[world.serving[self.movers]]
         if self.law.membership == "leave":
             reached &= world.serving[self.movers] == world.deployment.serving[self.movers]
         for terminal, here in zip(self._moving, reached.tolist(), strict=True):
@@ -165,18 +153,37 @@ class Roaming:
         target = self._event.measure(now, heard.level_db)
         out = self.world.radio.downlink_sinr[self.movers] < self._least_sinr
         self._out_since_s = np.where(out, np.minimum(self._out_since_s, now), inf)
-        failed = now - self._out_since_s >= law.failure_timer_s - 1e-9
-        target = np.where(failed, heard.level_db.argmax(axis=1), target)
+        best, any_best = heard.best()
+        stranded = ~self._up()[heard.sites[:, 0]] & any_best
+        failed = (now - self._out_since_s >= law.failure_timer_s - 1e-9) & any_best & ~stranded
+        target = np.where(failed | stranded, best, target)
         self._due_s = np.where(target >= 0, np.minimum(self._due_s, now), inf)
         for row in np.flatnonzero(target >= 0).tolist():
             terminal = self._moving[row]
             finishing = law.in_flight == "finish" and terminal.task == "uploading" and not failed[row]
-            if terminal.alive and not (terminal.cut or terminal.expecting or finishing):
+            held = terminal.cut or terminal.expecting or finishing
+            if terminal.alive and (stranded[row] or not held):
                 self._change(row, int(target[row]), bool(failed[row]), bool(out[row]))
+        if self.world.standing is not None and stranded.any():
+            self.world.standing.tell()
+
+    def evacuate(self, site: int) -> None:
+        """Let those in a cell that has just failed go into the best of the others that they have measured."""
+        if len(self.movers) == 0:
+            return
+        heard = self._candidates
+        heard.forget(~self._up())
+        best, any_best = heard.best()
+        for row in np.flatnonzero((heard.sites[:, 0] == site) & any_best).tolist():
+            if self._moving[row].alive:
+                self._due_s[row] = self.env.now
+                self._change(row, int(best[row]), False, False)
+        self._retune()
+        self._tell_terminals()
 
     def _change(self, row: int, column: int, failed: bool, out: bool) -> None:
         """Let one terminal go into the cell of one of its candidates."""
-        world, law, now, heard = self.world, self.law.handover, self.env.now, self._candidates
+        world, law, heard = self.world, self.law.handover, self._candidates
         terminal, index = self._moving[row], int(self.movers[row])
         old, new = world.serving.item(index), int(heard.sites[row, column])
         difference_db = float(heard.level_db[row, column] - heard.level_db[row, 0])
@@ -186,43 +193,13 @@ class Roaming:
         self._write(rows)
         lost = out or world.radio.downlink_sinr.item(index) < self._least_sinr
         kind = "link_failure" if failed else "failed" if lost else "handover"
-        kind = kind if terminal.on else "reselection"
-        interruption_s = {"handover": law.interruption_s, "reselection": 0.0}.get(kind, law.reestablishment_s)
-        world.serving[index] = new
-        assignment, left_bits, again_bits = self._take_along(terminal, interruption_s)
-        came_from, entered_s = self._came_from[row]
-        if old != terminal.site:
-            self.away_s[row] += now - self._entered_s[row]
-        self.changes.append(
-            CellChange(
-                *(now, index, *self._place(row), old, new, kind),
-                ping_pong=new != old and new == came_from and now - entered_s <= law.ping_pong_s + 1e-9,
-                delay_s=now - float(self._due_s[row]),
-                interruption_s=interruption_s,
-                assignment=assignment,
-                left_bits=left_bits,
-                again_bits=again_bits,
-                level_difference_db=difference_db,
-            )
-        )
-        self._came_from[row], self._entered_s[row] = (old, now), now
+        interruption_s = law.interruption_s if kind == "handover" else law.reestablishment_s
+        in_flight: str = law.in_flight
+        outage = world.scenario.base_stations.outage
+        if outage is not None and not self._up()[old]:
+            kind, interruption_s, in_flight = "outage", outage.interruption_s, in_flight_after(outage)
+        if not terminal.on:
+            kind, interruption_s = "reselection", 0.0
+        cause = Cause(kind, interruption_s, in_flight, float(self._due_s[row]), difference_db)
+        self._whereabouts.change(terminal, new, cause, law.ping_pong_s)
         self._out_since_s[row] = self._due_s[row] = inf
-
-    def _place(self, row: int) -> tuple[float, float]:
-        x_m, y_m = self.world.deployment.terminal_xy_m[self.movers[row]].tolist()
-        return x_m, y_m
-
-    def _take_along(self, terminal: Terminal, interruption_s: float) -> tuple[str, float, float]:
-        """Cut a terminal off; return what becomes of its assignment, bits left and bits to be sent again."""
-        task = terminal.task
-        upload = terminal.cut_off(interruption_s)
-        if self.law.membership == "leave" and self.world.serving.item(terminal.index) != terminal.site:
-            terminal.drop()
-            left_bits = upload.left_bits if upload is not None else 0.0
-            return "nothing" if task == "nothing" else "dropped", left_bits, 0.0
-        if upload is None:
-            return task, 0.0, 0.0
-        if self.law.handover.in_flight != "restart":
-            return "migrated", upload.left_bits, 0.0
-        again_bits = upload.start_over()
-        return "restarted", upload.left_bits, again_bits
