@@ -134,6 +134,11 @@ class Terminal:
         return self.alive and self._presence.back_at_s(self.env.now) <= self.env.now
 
     @property
+    def gone(self) -> bool:
+        """Whether it is switched off for good."""
+        return not self.alive and not (self.battery is not None and self.battery.recharges)
+
+    @property
     def task(self) -> str:
         """What it is doing for its base station: ``"nothing"``, ``"computing"`` or ``"uploading"``."""
         return "uploading" if self._sending is not None else "computing" if self._working else "nothing"

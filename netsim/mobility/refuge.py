@@ -68,6 +68,7 @@ class Refuge:
         world, up = self.world, self._standing.up
         home, serving = world.deployment.serving[self._still], world.serving[self._still]
         unsettled = self._still[(serving != home) | ~up[home]]
+        unsettled = unsettled[[not self._terminals[index].gone for index in unsettled.tolist()]]
         who, cell, better_db = [], [], []
         for attempt in np.unique(world.deployment.attempt[unsettled]).tolist():
             group = unsettled[world.deployment.attempt[unsettled] == attempt]

@@ -150,6 +150,17 @@ def test_whoever_has_nowhere_to_go_loses_its_upload_and_waits_for_the_repair(
     assert _moves(result) == []
 
 
+@pytest.mark.parametrize(("charge", "kinds"), [({}, []), ({"harvest": {"power_w": 1e-9}}, ["reselection"] * 2)])
+def test_the_dead_stay_where_they_are_unless_something_charges_them(
+    monkeypatch: pytest.MonkeyPatch, charge: dict[str, Any], kinds: list[str]
+) -> None:
+    weak = device(battery_j=1e-3, **charge)
+    where = _failing(monkeypatch, {0: (2.0, 6.0)}, terminals=weak, budget={"time_s": 10.0})
+    where.devices.kind[1] = len(where.devices.classes)
+    where.devices.classes.append(where.devices[0].model_copy(update={"battery_j": None, "harvest": None}))
+    assert [row["kind"] for row in _moves(run(where, Counting()))] == kinds
+
+
 @pytest.mark.parametrize("model", ["fixed", "coupled"])
 def test_sites_that_never_fail_change_nothing(model: str) -> None:
     network = {"interference": {"model": model}, "uplink": {"access_delay_s": 0.003}}

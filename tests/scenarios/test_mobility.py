@@ -51,9 +51,22 @@ def test_who_moves_needs_a_landscape_to_move_through() -> None:
         {"uplink": {"transfer": "over_the_air"}},
     ],
 )
-def test_what_knows_only_links_at_the_start_is_refused(network: dict[str, Any]) -> None:
-    with pytest.raises(ScenarioError, match="with mobility"):
-        check(BASE | {"network": {"propagation": {"spatial_consistency": True}, **network}, "mobility": {}})
+@pytest.mark.parametrize("cause", ["mobility", "reassociate"])
+def test_what_knows_only_links_at_the_start_is_refused(network: dict[str, Any], cause: str) -> None:
+    outage = {"mean_up_s": 1.0, "mean_down_s": 1.0, "recovery": "reassociate"}
+    section: dict[str, Any] = {"mobility": {}} if cause == "mobility" else {"base_stations": {"outage": outage}}
+    with pytest.raises(ScenarioError, match=f"with .*{cause}") as caught:
+        check(BASE | {"network": {"propagation": {"spatial_consistency": True}, **network}} | section)
+    assert "\n" not in str(caught.value)
+
+
+def test_who_moves_may_be_disturbed_share_wires_and_find_sites_down() -> None:
+    network = {"propagation": {"spatial_consistency": True}, "interference": {"model": "coupled"}}
+    outage = {"mean_up_s": 1.0, "mean_down_s": 1.0, "recovery": "reassociate"}
+    whole = BASE | {"network": network | {"backhaul": {"shared": True}}, "base_stations": {"outage": outage}}
+    assert check(whole | {"mobility": {}}).cells_change and not check(BASE).cells_change
+    with pytest.raises(ScenarioError, match="membership: keep"):
+        check(whole | {"mobility": {"membership": "leave"}})
 
 
 def test_standing_still_is_allowed_and_nobody_moves_by_default() -> None:
