@@ -13,8 +13,10 @@ KINDS: Mapping[str, str] = {
     "failed": "failed handover",
     "link_failure": "link failure",
     "reselection": "reselection",
+    "outage": "site failed",
 }
-"""In which way a cell is changed, and what a reader calls it; a reselection is one of a terminal switched off."""
+"""In which way a moving terminal changes cells, and what a reader calls it; a reselection is one of a terminal switched
+off."""
 ASSIGNMENTS: Mapping[str, str] = {
     "computing": "computing, goes on",
     "migrated": "upload goes on",
@@ -39,6 +41,13 @@ def moving_minutes(experiment: Experiment) -> pd.Series:
     return minutes[minutes > 0].reindex([m.key for m in experiment.ordered_methods if minutes.get(m.key, 0.0) > 0])
 
 
+def changes_of_movers(experiment: Experiment) -> pd.DataFrame:
+    """Return the rows of the handovers table that are of terminals that move; others may flee from failed sites."""
+    changes, terminals = experiment.handovers, experiment.terminals
+    movers = terminals.loc[terminals["moves"].eq(True), [*_KEYS, "terminal"]]
+    return changes.merge(movers, on=[*_KEYS, "terminal"]) if len(changes) else changes
+
+
 def changes_per_minute(experiment: Experiment) -> pd.DataFrame:
     """Changes of cell per moving terminal and minute, all seeds together.
 
@@ -46,7 +55,7 @@ def changes_per_minute(experiment: Experiment) -> pd.DataFrame:
         Index: method key, in report order, of methods whose terminals move. Columns: `KINDS`, and ping_pong: those
         among all of them that went back to where they came from.
     """
-    changes, minutes = experiment.handovers, moving_minutes(experiment)
+    changes, minutes = changes_of_movers(experiment), moving_minutes(experiment)
     counts = pd.crosstab(changes["method"], changes["kind"]) if len(changes) else pd.DataFrame()
     counts = counts.reindex(index=minutes.index, columns=list(KINDS), fill_value=0)
     back = changes[changes["ping_pong"].astype(bool)].groupby("method").size()
@@ -60,7 +69,7 @@ def work_in_hand(experiment: Experiment) -> pd.DataFrame:
     Returns:
         Index: as `changes_per_minute`. Columns: `ASSIGNMENTS`, counts.
     """
-    changes = experiment.handovers
+    changes = changes_of_movers(experiment)
     counts = pd.crosstab(changes["method"], changes["assignment"]) if len(changes) else pd.DataFrame()
     return counts.reindex(index=moving_minutes(experiment).index, columns=list(ASSIGNMENTS), fill_value=0)
 
@@ -73,7 +82,7 @@ def costs_of_changes(experiment: Experiment) -> pd.DataFrame:
         off_air_share, of the time of moving terminals; delay_s, mean; again_bits, sum, and again_share of all bits
         that moving terminals sent; away_share of the time of moving terminals in other cells than their own.
     """
-    minutes, changes = moving_minutes(experiment), experiment.handovers
+    minutes, changes = moving_minutes(experiment), changes_of_movers(experiment)
     groups = changes.assign(ping_pong=changes["ping_pong"].astype(float)).groupby("method")
     movers = experiment.terminals[experiment.terminals["moves"].eq(True)].groupby("method")
     sums = groups[["interruption_s", "again_bits"]].sum().reindex(minutes.index, fill_value=0.0)

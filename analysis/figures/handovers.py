@@ -27,8 +27,15 @@ KIND_COLOURS: Mapping[str, str] = {
     "failed": "#d55e00",
     "link_failure": "#7a1f1f",
     "reselection": "#b4bac1",
+    "outage": "#7b3294",
 }
-KIND_MARKERS: Mapping[str, str] = {"handover": "o", "failed": "X", "link_failure": "v", "reselection": "s"}
+KIND_MARKERS: Mapping[str, str] = {
+    "handover": "o",
+    "failed": "X",
+    "link_failure": "v",
+    "reselection": "s",
+    "outage": "D",
+}
 WORK_COLOURS: Mapping[str, str] = {
     "computing": "#c6dbef",
     "migrated": "#029e73",

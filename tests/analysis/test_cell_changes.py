@@ -21,7 +21,7 @@ from tests.analysis.handmade_experiment import handmade, steps
 
 
 def _moving() -> Experiment:
-    """One trial of 120 s with two terminals that move and one that does not, and three changes of cell."""
+    """One trial of 120 s with two terminals that move, with three changes of cell, and one that flees from a site."""
     trial = {"method": "ours", "seed": 0}
     terminals = pd.DataFrame(
         {
@@ -35,13 +35,13 @@ def _moving() -> Experiment:
     changes = pd.DataFrame(
         {
             **trial,
-            "terminal": [0, 0, 1],
-            "kind": ["handover", "handover", "failed"],
-            "ping_pong": [False, True, False],
-            "interruption_s": [0.05, 0.05, 0.5],
-            "delay_s": [0.0, 0.3, 0.0],
-            "assignment": ["nothing", "restarted", "computing"],
-            "again_bits": [0.0, 2500.0, 0.0],
+            "terminal": [0, 0, 1, 2],
+            "kind": ["handover", "handover", "failed", "outage"],
+            "ping_pong": [False, True, False, False],
+            "interruption_s": [0.05, 0.05, 0.5, 9.0],
+            "delay_s": [0.0, 0.3, 0.0, 9.0],
+            "assignment": ["nothing", "restarted", "computing", "dropped"],
+            "again_bits": [0.0, 2500.0, 0.0, 9e9],
         }
     )
     return handmade({("ours", 0): [("start", 0.0, "a", 0.5), ("end", 120.0, "a", 0.6)]}, terminals=terminals,
@@ -53,7 +53,7 @@ def test_rates_are_counts_over_the_minutes_of_all_that_move() -> None:
     assert moving_minutes(experiment).to_dict() == {"ours": 4.0}
     rates = changes_per_minute(experiment).loc["ours"]
     assert rates.to_dict() == {"handover": 0.5, "failed": 0.25, "link_failure": 0.0, "reselection": 0.0,
-                               "ping_pong": 0.25}  # fmt: skip
+                               "outage": 0.0, "ping_pong": 0.25}  # fmt: skip
     assert work_in_hand(experiment).loc["ours"].to_dict() == {"computing": 1, "migrated": 0, "restarted": 1,
                                                               "dropped": 0}  # fmt: skip
 
