@@ -6,7 +6,6 @@ Simulates every method with every seed, keeps what is finished, and writes table
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import platform
@@ -17,8 +16,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, cast
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from run_trial import inputs_of, simulate, write_tables
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
@@ -33,8 +33,7 @@ from scenarios.storage import (
     write_text,
 )
 from scenarios.streams import Streams
-from scenarios.traces import trace_bytes
-from scenarios.trials import VERSION, Trial, inputs_fingerprint
+from scenarios.trials import VERSION, Trial
 from scenarios.workers import Message, run_jobs
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ _PRELOAD = (
     "pandas",
     "pyarrow.parquet",
 )
-_REPORT_EVERY_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -68,24 +66,9 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     Returns:
         What run.json says about the trial.
     """
-    from learning.build import build_method, build_setting
-    from netsim.engines import run
-    from netsim.port import Method
-    from netsim.table import Chapters, Table
-    from netsim.world import build_ground
-
-    gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: looking for garbage often finds none
+    trial = job.trial
     started_s = time.perf_counter()
-    trial, scenario, data = job.trial, job.trial.scenario, job.federation
-    streams = Streams(trial.seed)
-    setting = build_setting(scenario, data, streams, trial.device)
-    # The port hands a method's own plans back to it, which the type of a protocol cannot say.
-    method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
-    for module in ("numba", "torch"):  # each loaded only by what needs it
-        if module in sys.modules:
-            sys.modules[module].set_num_threads(job.threads)
-    ground = build_ground(scenario, data.terminal_task, len(data.task_names), streams)
-    result = run(ground, method, list(data.task_names), _progress(method, report))
+    result = simulate(trial, job.federation, job.threads, report)
     summary = {
         "method": trial.method,
         "seed": trial.seed,
@@ -93,34 +76,10 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
         **result.totals,
         "wall_s": time.perf_counter() - started_s,
     }
-    stamp = {"method": trial.method, "seed": trial.seed}
     with new_folder(job.root / trial.name) as folder:
-        for name in (*TABLES, *SOMETIMES):
-            table = getattr(result, name)
-            if table is None:
-                continue
-            rows = table.columns if isinstance(table, Table | Chapters) else table
-            write_table(folder / f"{name}.parquet", rows, stamp)
-        if result.trace is not None:
-            (folder / "trace.json").write_text(json.dumps(result.trace), encoding="utf-8")
+        write_tables(folder, result, {"method": trial.method, "seed": trial.seed})
         write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})
     return summary
-
-
-def _progress(method: Any, report: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Return a listener that reports share done, clock, joules and gap, a few times a second."""
-    last_s = time.perf_counter()
-
-    def listen(row: Any) -> None:
-        nonlocal last_s
-        if time.perf_counter() - last_s < _REPORT_EVERY_S:
-            return
-        last_s = time.perf_counter()
-        method.settle()
-        gap = row.metrics.scalars.get("gap")
-        report((row.share_spent, row.world["time_s"], row.world["energy_j"], gap))
-
-    return listen
 
 
 class _Parser(argparse.ArgumentParser):
@@ -217,9 +176,7 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
     for key, entry in scenario.methods.items():
         check_method(key, entry)
     tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
-    rows = [part.tobytes() for t in tasks for part in (t.features, t.labels, t.recording, t.start, t.stop)]
-    measured = trace_bytes(scenario.terminals.traces)
-    inputs = inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *measured, *_sources(scenario)])
+    inputs = inputs_of(scenario, tasks)
     federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in scenario.seed_list}
     trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
     folder = root / "trials"
@@ -237,25 +194,6 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
 
             console.done(write_report(root))
     return 1 if failed else 0
-
-
-def _sources(scenario: Scenario) -> list[bytes]:
-    """Return what else results depend on: our code, modules that import paths name, files of places and movements."""
-    from learning.data.user import import_object
-
-    here = Path(__file__).parent
-    rooms = ("channel_models", "learning", "netsim", "scenarios")
-    files = [path for room in rooms for path in sorted((here / room).rglob("*.py"))]
-    named = {"learning.model": scenario.learning.model}
-    named |= {f"methods.{key}.use": entry.use or "" for key, entry in scenario.methods.items()}
-    own = [import_object(path, field) for field, path in named.items() if ":" in path]
-    modules = [sys.modules[made.__module__] for made in own]
-    files += [Path(module.__file__) for module in modules if module.__file__]
-    motion = scenario.mobility
-    named_files = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
-    named_files += (None if motion is None else motion.trace_path,)
-    files += [Path(path) for path in named_files if path is not None and Path(path).is_file()]
-    return [path.read_bytes() for path in files]
 
 
 def _run_jobs(jobs: list[Job], workers: int, reused: int, console: Any) -> int:

@@ -111,7 +111,7 @@ def trial_states(experiment: Experiment, split: str | None = None) -> tuple[Tria
     tasks = experiment.tasks[experiment.tasks["split"] == (split or experiment.split)]
     trials = {key: rows for key, rows in tasks.groupby(["method", "seed"], sort=False)}  # noqa: C416
     ordered = [(method.key, seed) for method in experiment.ordered_methods for seed in experiment.seeds]
-    return tuple(_states(*key, trials[key]) for key in ordered if key in trials)
+    return tuple(task_states(*key, trials[key]) for key in ordered if key in trials)
 
 
 def task_curves(states: Iterable[TrialStates], measure: Measure) -> tuple[TrialCurve, ...]:
@@ -188,7 +188,8 @@ def _spent(rows: pd.DataFrame) -> dict[str, Floats]:
     return {entry.key: rows[entry.key].to_numpy(dtype=float) for entry in RESOURCES}
 
 
-def _states(method: str, seed: int, rows: pd.DataFrame) -> TrialStates:
+def task_states(method: str, seed: int, rows: pd.DataFrame) -> TrialStates:
+    """One trial's task history from its rows of the tasks table, all of one split."""
     rows = _in_event_order(rows)
     codes, names = pd.factorize(rows["task"], sort=True)
     latest = np.full((len(rows), len(names)), -1, dtype=np.int32)

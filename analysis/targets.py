@@ -56,7 +56,7 @@ def resource_to_target(
                 trials = [curve for curve in curves if curve.method == method.key]
                 if trials:
                     place = {"measure": measure.name, "target": target, "resource": entry.key}
-                    rows.append({**place, "method": method.key, **_reach(trials, entry.key, target)})
+                    rows.append({**place, "method": method.key, **spending_to_reach(trials, entry.key, target)})
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
@@ -66,7 +66,10 @@ _COLUMNS = (
 )
 
 
-def _reach(trials: Sequence[TrialCurve], resource: str, target: float) -> dict[str, float]:
+def spending_to_reach(trials: Sequence[TrialCurve], resource: str, target: float) -> dict[str, float]:
+    """What the seeds of one method spent until they were at or above a target; the columns from `seeds` on of
+    :func:`resource_to_target`.
+    """
     amounts = np.sort([trial.reach(resource, target) for trial in trials])
     reached = amounts[np.isfinite(amounts)]
     censored = [trial.end(resource) for trial in trials if not np.isfinite(trial.reach(resource, target))]

@@ -78,17 +78,29 @@ def apply_overrides(tree: dict[str, Any], overrides: Iterable[str]) -> dict[str,
             value = yaml.load(text, Loader=_Loader)
         except yaml.YAMLError:
             raise ScenarioError("--set", override, "a value that is valid YAML") from None
-        _assign(result, keys, value, override)
+        _assign(result, keys, value, ("--set", override))
     return result
 
 
-def _assign(tree: Any, keys: list[str], value: Any, override: str) -> None:
+def changed(tree: Mapping[str, Any], changes: Mapping[str, Any], source: str | None = None) -> dict[str, Any]:
+    """Return ``tree`` with the values of dotted fields replaced, as ``--set`` does.
+
+    Raises:
+        ScenarioError: a field walks through something that is no mapping.
+    """
+    result: dict[str, Any] = _copy(tree)
+    for path, value in changes.items():
+        _assign(result, path.split("."), _copy(value), (path, value), source)
+    return result
+
+
+def _assign(tree: Any, keys: list[str], value: Any, told: tuple[str, Any], source: str | None = None) -> None:
     node = tree
     for position, key in enumerate(keys):
         index: Any = int(key) if isinstance(node, list) and key.isdigit() else key
         known = isinstance(node, dict) or (isinstance(node, list) and isinstance(index, int) and index < len(node))
         if not known:
-            raise ScenarioError("--set", override, f"a path of sections; {'.'.join(keys[:position])} is a value")
+            raise ScenarioError(*told, f"a path of sections; {'.'.join(keys[:position])} is a value", source)
         if position == len(keys) - 1:
             node[index] = value
         else:
