@@ -99,7 +99,7 @@ def seeds_of(study: Study, scenario: Scenario) -> tuple[int, ...]:
 
 def missing_runs(plan: Plan, records: Path, tables: Path | None, skipped: set[str]) -> list[Planned]:
     """Return the runs to do, each fingerprint once: settings that do not touch a method do not make it run again."""
-    found = {}
+    found: dict[str, Planned] = {}
     for run in plan.runs:
         there = recorded(records, run.fingerprint) and (tables is None or (tables / run.fingerprint).is_dir())
         if not there and run.fingerprint not in skipped:

@@ -33,6 +33,7 @@ _LOCAL = {
 _JOBS_A_CORE = 4  # handed over at a time: enough that no worker waits for the next
 _AT_LEAST = 8
 _JOBS_A_LOOK = 50
+_KIND = "run-"  # the scheduler remembers every kind of key for good; this makes all keys one kind
 _PATIENCE_S = "30s"
 
 
@@ -93,8 +94,8 @@ def work_through(client: Client, work: Callable[[Any], Any], jobs: Iterable[tupl
 
     def hand_over(ahead: int) -> None:
         for number, (key, argument) in itertools.islice(waiting, max(0, ahead - len(running))):
-            running[key] = number
-            completed.add(client.submit(work, argument, key=key, pure=False))
+            running[_KIND + key] = number
+            completed.add(client.submit(work, argument, key=_KIND + key, pure=False))
 
     ahead = _ahead(client)
     hand_over(ahead)

@@ -6,7 +6,7 @@ Colours are seaborn's "colorblind" palette without its yellow, which disappears 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ParamSpec
 
@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.textpath import TextToPath
 
-from analysis.load import Experiment
+from analysis.load import Experiment, Method
 
 COLUMN_IN = 3.5
 """Width of one column of a two-column paper, inches."""
@@ -49,7 +49,11 @@ class Look:
 
 def looks(experiment: Experiment) -> dict[str, Look]:
     """Method key -> look; the flagship always has the first colour."""
-    methods = experiment.ordered_methods
+    return looks_of(experiment.ordered_methods)
+
+
+def looks_of(methods: Sequence[Method]) -> dict[str, Look]:
+    """Method key -> look, colours and markers in the order of the methods."""
     palette = sns.color_palette("colorblind").as_hex()
     colours = [palette[index] for index in _PALETTE_ORDER]
     if len(methods) > len(colours):
@@ -122,12 +126,17 @@ def styled(draw: Callable[Parameters, Figure]) -> Callable[Parameters, Figure]:
 
 def method_handles(experiment: Experiment, keys: Iterable[str]) -> list[Artist]:
     """Legend entries of the methods among `keys`, flagship first."""
-    chosen, entries = set(keys), looks(experiment)
+    return handles_of(looks(experiment), keys, experiment.flagship)
+
+
+def handles_of(entries: Mapping[str, Look], keys: Iterable[str], flagship: str) -> list[Artist]:
+    """Legend entries of the looks among `keys`, the flagship's with a bolder line."""
+    chosen = set(keys)
     return [
         Line2D(
             [], [], color=look.colour, marker=look.marker, markersize=4.0, label=look.label,
             markeredgecolor="white", markeredgewidth=0.5,
-            linewidth=2.0 if key == experiment.flagship else 1.3,
+            linewidth=2.0 if key == flagship else 1.3,
         )
         for key, look in entries.items()
         if key in chosen
