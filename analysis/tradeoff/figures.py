@@ -9,7 +9,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
+from numpy.typing import ArrayLike
 
 from analysis.curves import TrialCurve
 from analysis.figures.steps import BAND_SEEDS
@@ -104,6 +105,14 @@ def _response_panel(axes: Axes, study: Study, part: pd.DataFrame, along: str, en
     )  # fmt: skip
     if any(axis.field == along and axis.log for axis in study.axes):
         axes.set_xscale("log")
+        _few_plain_ticks(axes)
+
+
+def _few_plain_ticks(axes: Axes) -> None:
+    """Numbers at 1, 2 and 5 of a logarithmic axis, written out."""
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: number(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _label(study: Study, field: str) -> str:
@@ -131,8 +140,8 @@ def draw_fronts(study: Study, attained: dict[str, pd.DataFrame], configured: pd.
 
 def _surface_panel(axes: Axes, frame: pd.DataFrame, entry: Resource, entries: dict[str, Look], study: Study) -> None:
     amounts = frame["amount"].to_numpy()
-    least, top = float(amounts[amounts > 0].min(initial=1.0)), float(amounts.max())
-    log = bool(top > 20 * least)
+    least, top = float(amounts[amounts > 0].min(initial=amounts.max())), float(amounts.max())
+    log = top > 20 * least > 0
     size, symbol = entry.unit(float(np.sqrt(least * top)) if log else top)
     few, middle, many = map(str, SHARES)
     for rank, (key, look) in enumerate(reversed(entries.items())):
@@ -140,13 +149,24 @@ def _surface_panel(axes: Axes, frame: pd.DataFrame, entry: Resource, entries: di
         x = rows["amount"].to_numpy() / size
         width = 2.0 if key == study.flagship else 1.3
         axes.fill_between(x, rows[many], rows[few], step="post", color=look.colour, alpha=0.15, linewidth=0)
-        axes.plot(x, rows[middle], drawstyle="steps-post", color=look.colour, linewidth=width, zorder=3 + 0.1 * rank)
+        z = 3 + 0.1 * rank
+        axes.plot(x, rows[middle], drawstyle="steps-post", color=look.colour, linewidth=width, zorder=z)
+        _mark(axes, x[-1:], rows[middle].iloc[-1:], look, z)
     if log:
         axes.set_xscale("log")
         axes.set_xlim(least / size, top / size * 1.05)
+        _few_plain_ticks(axes)
     axes.set_xlabel(f"{entry.axis} ({symbol})" if symbol else entry.axis)
     axes.set_ylabel(study.questions.label)
     _limits(axes, frame[middle].to_list())
+
+
+def _mark(axes: Axes, x: ArrayLike, y: ArrayLike, look: Look, zorder: float) -> None:
+    """A method's marker, at the end of its line."""
+    axes.plot(
+        x, y, marker=look.marker, markersize=4.5, color=look.colour, markeredgecolor="white", markeredgewidth=0.6,
+        zorder=zorder + 1, clip_on=False,
+    )  # fmt: skip
 
 
 def _scatter_panel(
@@ -218,7 +238,8 @@ def _share_panel(
     for method, (amounts, runs) in shares_reached(kind, target, curves, entry.key).items():
         x = np.array([0.0, *(amounts / size), top])
         y = np.array([0.0, *(np.arange(1, len(amounts) + 1) / runs), len(amounts) / runs])
-        axes.plot(x, y, drawstyle="steps-post", color=entries[method].colour)
+        axes.plot(x, y, drawstyle="steps-post", color=entries[method].colour, zorder=3)
+        _mark(axes, x[-1:], y[-1:], entries[method], 3)
     axes.set_ylim(-0.03, 1.03)
     axes.set_xlim(0.0, top)
 
@@ -235,7 +256,7 @@ def draw_ranks(study: Study, ranks: dict[str, float], critical: float, groups: S
     low, high = 1, len(keys)
     span = high - low
     scale = 1 / 0.17  # lines of text an inch
-    axes.set(xlim=(low - 0.62 * span, high + 0.62 * span), ylim=(-(height - 0.45) * scale, 0.45 * scale))
+    axes.set(xlim=(low - 0.6 * span, high + 0.6 * span), ylim=(-(height - 0.45) * scale, 0.45 * scale))
     axes.axis("off")
     axes.plot([low, high], [0, 0], color=INK, linewidth=0.8)
     for tick in range(low, high + 1):
@@ -265,4 +286,6 @@ def _rank_names(axes: Axes, study: Study, ranks: dict[str, float], left: Sequenc
             axes.plot([ranks[key], ranks[key], edge], [0, depth, depth], color=look.colour, linewidth=1.0)
             axes.plot(ranks[key], 0, marker=look.marker, color=look.colour, markersize=4.0, zorder=4)
             text = f"{look.label}  {ranks[key]:.2f}" if align == "right" else f"{ranks[key]:.2f}  {look.label}"
-            axes.text(edge, depth, text, ha=align, va="center", fontsize=6.5)
+            axes.text(
+                edge + (-0.03 if align == "right" else 0.03) * span, depth, text, ha=align, va="center", fontsize=6.5
+            )
