@@ -20,7 +20,7 @@ import pandas as pd
 from run_trial import columns, inputs_of, simulate, write_tables
 from scenarios.errors import ScenarioError
 from scenarios.loading import check
-from scenarios.records import write_record
+from scenarios.records import recorded, write_record
 from scenarios.schema import Scenario
 from scenarios.storage import new_folder
 from scenarios.streams import Streams
@@ -148,7 +148,8 @@ def do_run(run: Run) -> Outcome:
             os.chdir(run.folder)
             if run.folder not in sys.path:
                 sys.path.insert(0, run.folder)  # import paths in a scenario are the user's own modules
-            _record(run)
+            if not done(run):  # it is, if it was told to a worker that died before it could answer
+                _record(run)
         except ScenarioError as error:
             return outcome(str(error), lasting=True)
         except (OSError, MemoryError):  # the disk, the machine: another time it may go well
@@ -156,6 +157,12 @@ def do_run(run: Run) -> Outcome:
         except Exception:
             return outcome(traceback.format_exc(), lasting=True)
     return outcome()
+
+
+def done(run: Run) -> bool:
+    """Return whether all that a run leaves behind is there."""
+    tables = run.tables is None or (Path(run.tables) / run.fingerprint).is_dir()
+    return tables and recorded(Path(run.records), run.fingerprint)
 
 
 def _record(run: Run) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import traceback
+from asyncio import CancelledError
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from scenarios.errors import ScenarioError
 from scenarios.workers import Message
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, Future
 
 _LOCAL = {
     # Diaries of the scheduler and the workers: by default they keep the last 100 000 transitions.
@@ -34,7 +35,7 @@ _JOBS_A_CORE = 4  # handed over at a time: enough that no worker waits for the n
 _AT_LEAST = 8
 _JOBS_A_LOOK = 50
 _KIND = "run-"  # the scheduler remembers every kind of key for good; this makes all keys one kind
-_PATIENCE_S = "30s"
+_PATIENCE_S = "10s"
 
 
 @contextmanager
@@ -101,15 +102,26 @@ def work_through(client: Client, work: Callable[[Any], Any], jobs: Iterable[tupl
     hand_over(ahead)
     for told, future in enumerate(completed, start=1):
         number = running.pop(future.key)
-        if future.status == "finished":
-            message = Message(number, "done", future.result())
-        else:
-            message = Message(number, "failed", "".join(traceback.format_exception_only(future.exception())))
+        message = _message(number, future)
         future.release()
         if told % _JOBS_A_LOOK == 0:
             ahead = _ahead(client)
         hand_over(ahead)
         yield message
+
+
+def _message(number: int, future: Future) -> Message:
+    """Return what became of a job. If its worker died before it could tell, the job is done again and waited for.
+
+    Raises:
+        ScenarioError: the scheduler is gone.
+    """
+    try:
+        return Message(number, "done", future.result())
+    except CancelledError:
+        raise ScenarioError("Dask scheduler", "lost", "one that lasts; the same command goes on") from None
+    except Exception as error:
+        return Message(number, "failed", "".join(traceback.format_exception_only(error)))
 
 
 def _ahead(client: Client) -> int:
