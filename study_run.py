@@ -9,13 +9,14 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+from pydantic import BaseModel
 
 from run_trial import columns, inputs_of, simulate, write_tables
 from scenarios.errors import ScenarioError
@@ -99,16 +100,13 @@ class Shelf:
 
     def inputs(self, scenario: Scenario) -> str:
         """Return the hash of what runs of a scenario depend on besides it: data, code and record."""
-        entry = next(iter(scenario.methods.values()))
-        key = [
-            *(_plain(scenario.data), scenario.learning.loss, scenario.learning.model, entry.use),
-            *(_plain(scenario.network.layout), _plain(scenario.mobility), _plain(scenario.terminals.traces)),
-        ]
+        # Whatever else is read, a file or a module, is named in the scenario: by a text.
+        key = [_plain(scenario.data), scenario.learning.loss, *_texts(scenario.model_dump(mode="json"))]
         return _kept(self._inputs, _INPUTS, key, lambda: _makers() + inputs_of(scenario, self.tasks(scenario)))
 
 
 def _kept(shelf: OrderedDict[str, Any], most: int, key: Any, make: Callable[[], Any]) -> Any:
-    name = json.dumps(key, sort_keys=True, default=str)
+    name = json.dumps(key, sort_keys=True)
     if name not in shelf:
         shelf[name] = make()
         if len(shelf) > most:
@@ -117,10 +115,17 @@ def _kept(shelf: OrderedDict[str, Any], most: int, key: Any, make: Callable[[], 
     return shelf[name]
 
 
-def _plain(section: Any) -> Any:
-    if isinstance(section, tuple | list):
-        return [_plain(part) for part in section]
-    return section.model_dump(mode="json") if hasattr(section, "model_dump") else section
+def _plain(section: BaseModel) -> Any:
+    return section.model_dump(mode="json")
+
+
+def _texts(tree: Any) -> Iterator[str]:
+    """Yield all texts in a plain tree."""
+    if isinstance(tree, dict | list):
+        for part in tree.values() if isinstance(tree, dict) else tree:
+            yield from _texts(part)
+    elif isinstance(tree, str):
+        yield tree
 
 
 @cache
