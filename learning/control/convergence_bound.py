@@ -74,7 +74,9 @@ class ConvergenceBoundControl:
         self, observation: Observation, contraction: float | None, readings: Sequence[Reading] = ()
     ) -> Plan | None:
         """Return H and K of the next cloud round; None when it cannot be paid for."""
-        if self._last is not None and (observation.cloud_round < 3 or not self.measures_gap(observation.cloud_round - 1)):
+        if self._last is not None and (
+            observation.cloud_round < 3 or not self.measures_gap(observation.cloud_round - 1)
+        ):
             self._ledger.take(observation, self._last, dict.fromkeys(_RESOURCES, float(self._last.local_iterations)))
         tariffs, q = self._ledger.tariffs(observation), contraction or self.first_contraction
         H, K = self._candidates()

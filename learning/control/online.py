@@ -1,8 +1,8 @@
 """Learns while it plans: what rounds cost, how fast terminals are, and what a cloud round is worth.
 
-A terminal's H is counted in passes over its own rows. Up to one pass every dual step settles a row nobody has looked at
-since the model was sent, and progress is as good as proportional to H; further passes only polish. So terminals with
-more rows take more steps, and where time is scarce those that would have to wait take more passes.
+A terminal's H is counted in passes over its own rows. Up to one pass every dual step settles a row that it has not
+looked at since the model was sent, and progress is as good as proportional to H; further passes only polish. So
+terminals with more rows take more steps. Where time is scarce, slow ones are cut to what they can do in a common time.
 
 What a cloud round is worth is the decrease of the logarithm of the certified gap,
 
@@ -17,41 +17,42 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import log
 
 import numpy as np
-from numpy.typing import NDArray
 
 from learning.control.forecast import Array, Ledger, affordable_rounds
 from learning.control.observation import Observation, Reading
-from learning.messages import Plan
+from learning.messages import IntArray, Plan
 
 PASSES = 2.0 ** np.arange(-3.0, 3.01, 0.25)
+CAPS = 0.75 ** np.arange(1.0, 13.0)
+"""Longest working times to choose from, as shares of that of the slowest terminal at one pass."""
 ITERATIONS = np.array([1, 2, 3, 4, 6, 8, 12, 16])
 VARIETY = 0.12
-"""How much more than half the progress of a pass half a pass makes, times 2: models that are newer are worth more."""
-POLISH = 0.1
-"""Progress of e times as many passes, beyond the first, by logarithm of e."""
+"""Half a pass makes (1 + VARIETY / 2) / 2 of the progress of one: it starts from models that are newer."""
+POLISH = 0.02
+"""Progress of e passes is that of one and this."""
 _PACE = 12.0  # base-station iterations of a pass each that reduce the gap to 1/e, before anything was measured
-_FILL = 0.7  # share of the longest working time that others fill: not all are unlucky at the same time
-_MOST_PASSES = float(__import__("os").environ.get("MP","4"))
-FILLFROM = int(__import__("os").environ.get("FF","4"))
-_DRAG=float(__import__("os").environ.get("DRAG","0.06"))
-_SAFE = 1.15  # how many times over what was measured must pay for the last round
+_LIKELY_DRAG = 0.15  # over that of the bound, which holds for the direction in which tasks differ least
+_LAGGING = 4.0  # how much those that lag behind hold up the others: 1 is a harmonic mean, infinity the minimum
+_MEASURED = ("time_s", "energy_j")  # resources whose prices are forecasts
+_SAFE = 1.15  # how many times over the forecast must be there for the last round
 
 
 def likely_drag(outer: float) -> float:
     """Return the cloud rounds that reduce the gap to 1/e, given a bound on what one leaves of it; below 1 in both.
 
-    The bound holds for the worst direction, in which tasks hardly differ: on the data at hand rounds were worth 10 to
-    20 times as much.
+    On the data at hand a cloud round was worth several times as much as the bound says.
     """
-    return _DRAG / -log(max(min(outer, 1.0 - 1e-9), 1e-9))
+    return _LIKELY_DRAG / -log(max(min(outer, 1.0 - 1e-9), 1e-9))
 
 
 def progress(passes: Array) -> Array:
     """Return how much further so many passes over a terminal's rows get it, one pass being 1."""
-    return np.where(passes <= 1.0, passes * (1.0 + VARIETY * (1.0 - passes)), 1.0 + POLISH * np.log(np.maximum(passes, 1.0)))
+    polished = 1.0 + POLISH * np.log(np.maximum(passes, 1.0))
+    return np.where(passes <= 1.0, passes * (1.0 + VARIETY * (1.0 - passes)), polished)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,51 @@ def fitted_worth(rounds: Array, drops: Array, need: Array, drag: float, trust: f
     return Worth(max((xy - found * x1) / xx, 1e-3), found)
 
 
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Plans to choose from.
+
+    Attributes:
+        each: (c, terminals) H of every terminal.
+        done: (c,) progress of a base-station iteration.
+        loads: (c,) what H counts as, by resource.
+    """
+
+    each: IntArray
+    done: Array
+    loads: dict[str, Array]
+
+
+def options(rows: IntArray, slow: Array, tail: float, cut: bool) -> Options:
+    """Return what terminals may be asked to do in a base-station iteration.
+
+    Args:
+        rows: (terminals,) of each, at least 1.
+        slow: (terminals,) time of a visit of a row.
+        tail: see :func:`loads_of`.
+        cut: whether slow terminals may be asked for less than others.
+    """
+    each = np.maximum(1, np.rint(PASSES[:, None] * rows)).astype(np.int64)
+    if cut:
+        longest_s = CAPS[:, None] * (rows * slow).max()
+        most = [np.maximum(1, np.rint(passes * rows)) for passes in (0.5, 1.0, 2.0)]
+        each = np.concatenate([each, *(np.clip(longest_s / slow, 1, upper).astype(np.int64) for upper in most)])
+    done = (progress(each / rows) ** -_LAGGING @ (rows / rows.sum())) ** (-1.0 / _LAGGING)
+    return Options(each, done, loads_of(each, slow, tail))
+
+
+def loads_of(each: IntArray, slow: Array, tail: float) -> dict[str, Array]:
+    """Return (c,) what (c, terminals) local iterations count as, by resource.
+
+    The slowest of terminals with working times w and slow-downs of Pareto's law with index a takes in proportion to
+    (sum w^a)^(1/a): of many that are nearly the slowest, one will be.
+    """
+    mean, work = each.mean(axis=1), each * slow
+    most = work.max(axis=1)
+    longest = most * ((work / most[:, None]) ** tail).sum(axis=1) ** (1.0 / tail)
+    return {"cost": mean, "energy_j": mean, "bytes": mean, "time_s": longest}
+
+
 @dataclass
 class OnlineControl:
     """Plans every cloud round anew.
@@ -102,12 +148,10 @@ class OnlineControl:
     Args:
         rows: (terminals,) training rows of each.
         drag: cloud rounds that reduce the gap to 1/e if every task is solved exactly: what is likely.
-        uneven: whether terminals may differ in their number of passes.
     """
 
-    rows: NDArray[np.int64]
+    rows: IntArray
     drag: float
-    uneven: bool = True
     _ledger: Ledger = field(default_factory=Ledger, init=False)
     _last: Plan | None = field(default=None, init=False)
     _most_iterations: int = field(default=1, init=False)
@@ -121,86 +165,63 @@ class OnlineControl:
         self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
     ) -> Plan | None:
         """Return the plan of the next cloud round; None when it cannot be paid for."""
-        slow, tail = self._seconds(observation), self._tail(observation)
-        if self._last is not None and not self.measures_gap(observation.cloud_round - 1):
-            lasts = {name: float(load[0]) for name, load in _loads(self._each(self._last)[None], slow, tail).items()}
-            self._ledger.take(observation, self._last, lasts)
-        each, done = self._candidates(slow, observation.cloud_round >= FILLFROM)
-        loads = _loads(each, slow, tail)
-        of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(done)), ITERATIONS, indexing="ij"))
-        tariffs = self._ledger.tariffs(observation)
-        by_resource = {name: load[of] for name, load in loads.items()}
-        rounds = affordable_rounds(observation.remaining, tariffs, by_resource, K)
-        exact = {name: tariff for name, tariff in tariffs.items() if name == "cost"}
-        if self.measures_gap(observation.cloud_round):
-            K = np.ones_like(K)
-            rounds = affordable_rounds(observation.remaining, tariffs, by_resource, K)
-        possible = affordable_rounds(observation.remaining, exact, by_resource, K) >= 1.0
-        possible &= (K <= 2 * self._most_iterations) | (K == 1)  # one round is too little to found a long one on
-        if not possible.any():
+        seconds, tail = observation.seconds_per_sample, _tail(observation)
+        slow = np.ones(len(self.rows)) if seconds is None else np.where(np.isnan(seconds), np.nanmean(seconds), seconds)
+        self._take_prices(observation, slow, tail)
+        cut = seconds is not None and "time_s" in observation.remaining
+        choice = options(np.maximum(self.rows, 1), slow, tail, cut)
+        long = 2 * self._most_iterations  # one short round is too little to found a long one on
+        allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[ITERATIONS <= long]
+        of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(choice.done)), allowed, indexing="ij"))
+        best = self._best(observation, readings, choice, of, K)
+        if best is None:
             return None
-        best = self._choose(rounds, possible, self._worth(readings).decrease(done[of], K))
-        if len(tariffs) < len(observation.remaining) and self._last is None:
-            best = int(np.argmin(np.where(possible, np.abs(np.log(done[of])) + K, np.inf)))
-        self._most_iterations = max(self._most_iterations, int(K[best]))
-        self._need.append(1.0 / (K[best] * done[of[best]]))
-        self._last = Plan(int(each[of[best]].max()), int(K[best]), each[of[best]])
+        each, iterations = choice.each[of[best]], int(K[best])
+        self._most_iterations = max(self._most_iterations, iterations)
+        self._need.append(1.0 / (iterations * choice.done[of[best]]))
+        self._last = Plan(int(each.max()), iterations, each)
         return self._last
 
-    def _choose(self, rounds: Array, possible: NDArray[np.bool_], decrease: Array) -> int:
-        """Return the candidate with the greatest total decrease; of a last round, the greatest that fits."""
-        free = np.isinf(rounds)
-        if free.all():
-            return int(np.argmax(np.where(possible, decrease, -np.inf)))
-        best = int(np.argmax(np.where(possible, rounds * decrease, -np.inf)))
+    def _best(
+        self, observation: Observation, readings: Sequence[Reading], choice: Options, of: IntArray, K: IntArray
+    ) -> int | None:
+        """Return the place of the best option ``of`` with ``K``; None if none can be paid for."""
+        left, tariffs = observation.remaining, self._ledger.tariffs(observation)
+        loads, done = {name: load[of] for name, load in choice.loads.items()}, choice.done[of]
+        exact = {name: tariff for name, tariff in tariffs.items() if name not in _MEASURED}
+        possible = affordable_rounds(left, exact, loads, K) >= 1.0
+        if not possible.any():
+            return None
+        if self._last is None and len(tariffs) < len(left):  # prices are found out in a short round
+            return int(np.argmin(np.where(possible, np.abs(np.log(done)), np.inf)))
+        rounds, decrease = affordable_rounds(left, tariffs, loads, K), self._worth(readings).decrease(done, K)
+        if np.isinf(rounds).all():
+            return int(np.argmax(decrease))
+        best = int(np.argmax(np.where(possible, rounds * decrease, -1.0)))
         if rounds[best] >= 2.0:
             return best
-        fits = possible & (rounds >= _SAFE)
-        if fits.any():
-            return int(np.argmax(np.where(fits, decrease, -np.inf)))
-        return int(np.argmax(np.where(possible, rounds, -np.inf)))
+        careful = {name: amount / _SAFE if name in _MEASURED else amount for name, amount in left.items()}
+        fits = possible & (affordable_rounds(careful, tariffs, loads, K) >= 1.0)
+        return int(np.argmax(np.where(fits, decrease, -1.0) if fits.any() else np.where(possible, rounds, -1.0)))
 
-    def _each(self, plan: Plan) -> NDArray[np.int64]:
-        return plan.steps(np.arange(len(self.rows)))
-
-    def _seconds(self, observation: Observation) -> Array:
-        """Return (terminals,) time of a visit: the mean of those that are known where it is not."""
-        known = observation.seconds_per_sample
-        return np.ones(len(self.rows)) if known is None else np.where(np.isnan(known), np.nanmean(known), known)
-
-    def _tail(self, observation: Observation) -> float:
-        """Return the index of the Pareto law whose mean slow-down was seen; unlucky terminals are still to come."""
-        seen = observation.cloud_round
-        slowdown = (seen * observation.slowdown + 2.0 * 1.5) / (seen + 2.0)
-        return min(16.0, slowdown / max(slowdown - 1.0, 1e-9))
-
-    def _candidates(self, slow: Array, known: bool) -> tuple[NDArray[np.int64], Array]:
-        """Return (c, terminals) H of every terminal and (c,) the progress they make."""
-        rows = np.maximum(self.rows, 1)
-        each = np.maximum(1, np.rint(PASSES[:, None] * rows)).astype(np.int64)
-        if self.uneven and known:
-            longest_s = (each * slow).max(axis=1, keepdims=True)
-            most = np.minimum(_FILL * longest_s / slow, _MOST_PASSES * rows).astype(np.int64)
-            each = np.concatenate([each, np.maximum(each, most)])
-        share = rows / rows.sum()
-        done = 1.0 / (share / progress(each / rows)).sum(axis=1)
-        return each, done
+    def _take_prices(self, observation: Observation, slow: Array, tail: float) -> None:
+        """Take what the last round cost, unless it was a dearer one that measured gaps."""
+        if self._last is None or self.measures_gap(observation.cloud_round - 1):
+            return
+        each = self._last.steps(np.arange(len(self.rows)))
+        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow, tail).items()}
+        self._ledger.take(observation, self._last, loads)
 
     def _worth(self, readings: Sequence[Reading]) -> Worth:
         """Fit what rounds are worth to the readings so far."""
         at = [reading.cloud_round for reading in readings]
         gaps = np.log([max(reading.gap, 1e-300) for reading in readings])
-        need = [float(np.mean(self._need[a:b])) for a, b in zip(at, at[1:], strict=False)]
+        need = [float(np.mean(self._need[a:b])) for a, b in pairwise(at)]
         return fitted_worth(np.diff(at).astype(float), -np.diff(gaps), np.array(need), self.drag)
 
 
-def _loads(each: NDArray[np.int64], slow: Array, tail: float) -> dict[str, Array]:
-    """Return (c,) what (c, terminals) local iterations count as, by resource.
-
-    The slowest of terminals with working times w and slow-downs of Pareto's law with index a takes in proportion to
-    (sum w^a)^(1/a): of many that are nearly the slowest, one will be.
-    """
-    mean, work = each.mean(axis=1), each * slow
-    most = work.max(axis=1)
-    longest = most * ((work / most[:, None]) ** tail).sum(axis=1) ** (1.0 / tail)
-    return {"cost": mean, "energy_j": mean, "bytes": mean, "time_s": longest}
+def _tail(observation: Observation) -> float:
+    """Return the index of the Pareto law whose mean slow-down was seen; unlucky terminals are still to come."""
+    seen = observation.cloud_round
+    slowdown = (seen * observation.slowdown + 2.0 * 1.5) / (seen + 2.0)
+    return min(16.0, slowdown / max(slowdown - 1.0, 1e-9))
