@@ -10,7 +10,6 @@ from netsim.participation import Columns
 from netsim.port import Observation, Plan, Price
 from netsim.world import Ground
 
-
 _SHORT_S = 1e-12
 
 

@@ -7,7 +7,8 @@ get as much of its decrease as they close of these, so that a cloud round leaves
     1 - (1 - (1 - s (1 - e^(-q H)))^K) (1 - rho)
 
 of the joint gap. rho follows from the problem, q from the gaps of the terminals' sub-problems before and after their
-work, s from the joint gaps at the beginnings of two rounds. Worst-case values of q and s are far too small to plan with.
+work, s from the joint gaps at the beginnings of two rounds. Worst-case values of q and s are far too small to plan
+with; with measured ones the bound is a forecast, and only the gap itself is certified.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from learning.control.observation import Observation
 from learning.messages import Plan
@@ -43,9 +43,10 @@ class Tariff:
     cloud: float = 0.0
     wait: float = 0.0
 
-    def of(self, load: Array, K: Array) -> Array:
+    def of(self, load: Array, K: ArrayLike) -> Array:
         """Return what rounds cost, the shape of load and K."""
-        return np.asarray(self.cloud + np.sqrt(K) * load * self.wait + K * (self.bs + load * self.local), np.float64)
+        k = np.asarray(K, np.float64)
+        return np.asarray(self.cloud + np.sqrt(k) * load * self.wait + k * (self.bs + load * self.local), np.float64)
 
 
 _FREE = Tariff(0.0, 0.0)
@@ -94,7 +95,7 @@ class Ledger:
 
 
 def affordable_rounds(
-    left: Mapping[str, float], tariffs: Mapping[str, Tariff], loads: Mapping[str, Array], K: Array
+    left: Mapping[str, float], tariffs: Mapping[str, Tariff], loads: Mapping[str, Array], K: ArrayLike
 ) -> Array:
     """Return how many rounds what is left allows, as real numbers; infinity if nothing limits them.
 

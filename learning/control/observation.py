@@ -23,6 +23,10 @@ class Price(Protocol):
     def bs_iteration(self) -> float:
         """Cost of one aggregation at every base station, communication included."""
 
+    @property
+    def cloud_round(self) -> float:
+        """What of all base-station iterations of the round before would have been spent on a single one."""
+
 
 class Observation(Protocol):
     """What is left of the budget and what things have cost so far."""

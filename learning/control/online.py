@@ -21,6 +21,7 @@ from itertools import pairwise
 from math import log
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from learning.control.forecast import Array, Ledger, affordable_rounds
 from learning.control.observation import Observation, Reading
@@ -67,9 +68,9 @@ class Worth:
     pace: float
     drag: float
 
-    def decrease(self, done: Array, K: Array) -> Array:
+    def decrease(self, done: Array, K: ArrayLike) -> Array:
         """Return by how much a round lowers the logarithm of the gap."""
-        return 1.0 / (self.pace / (K * done) + self.drag)
+        return np.asarray(1.0 / (self.pace / (np.asarray(K) * done) + self.drag), np.float64)
 
 
 def fitted_worth(rounds: Array, drops: Array, need: Array, drag: float, trust: float = 3.0) -> Worth:
@@ -171,7 +172,7 @@ class OnlineControl:
         cut = seconds is not None and "time_s" in observation.remaining
         choice = options(np.maximum(self.rows, 1), slow, tail, cut)
         long = 2 * self._most_iterations  # one short round is too little to found a long one on
-        allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[ITERATIONS <= long]
+        allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[long >= ITERATIONS]
         of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(choice.done)), allowed, indexing="ij"))
         best = self._best(observation, readings, choice, of, K)
         if best is None:
