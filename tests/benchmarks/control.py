@@ -17,7 +17,8 @@ from analysis.regret import regret, summary
 URBAN, MICRO = "scenarios/urban.yaml", "scenarios/micro.yaml"
 FREE = ("budget.cost=null",)
 SYNTHETIC = (
-    "data={source: synthetic, arguments: {tasks: 10, samples_per_task: 300, features: 20, relatedness: 0.8, noise: 0.5},"
+    "data={source: synthetic,"
+    " arguments: {tasks: 10, samples_per_task: 300, features: 20, relatedness: 0.8, noise: 0.5},"
     " split: {train_fraction: 0.2, validation_fraction: 0.2, test_fraction: 0.6}}"
 )
 TUNED: dict[str, tuple[str, tuple[str, ...]]] = {
