@@ -107,7 +107,7 @@ class ConvergenceBoundControl:
             if 0.0 < after.gap < before.gap:
                 left = (after.gap / before.gap) ** (1.0 / (after.cloud_round - before.cloud_round))
                 inner = max(1.0 - (1.0 - left) / max(1.0 - self.outer, 1e-9), 1e-3)
-                plan = after.plan
+                plan = before.plan
                 share = (1.0 - inner ** (1.0 / plan.bs_iterations)) / -np.expm1(-q * plan.local_iterations)
                 return float(np.clip(share, 1e-3, 1.0))
         return _FIRST_SHARE
