@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from learning.data.federate import Federation
 
 CONTROLLERS = ("online", "convergence_bound", "closed_form", "reference")
+_ALIKE = ("relaxation", "sampling", "aggregation")  # what the grid takes from the scenario's own planner
 LIMITS = ("time_s", "energy_j", "energy_per_terminal_j", "bytes", "cost")
 
 
@@ -69,10 +70,10 @@ def scenarios_of(scenario: Scenario, options: argparse.Namespace, rows: float) -
 
     own = next((entry for key, entry in scenario.methods.items() if (entry.use or key) == "rhfedmtl"), None)
     given = {} if own is None else own.parameters
-    common = {name: given[name] for name in ("relaxation", "sampling", "aggregation") if name in given}
-    planning = {"use": "rhfedmtl", **common, "cloud_rounds": given.get("cloud_rounds", 40)}
+    common: dict[str, Any] = {name: given[name] for name in _ALIKE if name in given}
+    planning: dict[str, Any] = {"use": "rhfedmtl", **common, "cloud_rounds": given.get("cloud_rounds", 40)}
     names = [name for name in options.controllers if name != "reference" or scenario.budget.cost is not None]
-    methods = {name: planning | {"controller": name} for name in names}
+    methods: dict[str, Any] = {name: planning | {"controller": name} for name in names}
     methods |= fixed_methods(options.local or local_grid(rows), options.iterations, common)
     tree = scenario.model_dump(mode="json") | {"methods": methods, "flagship": None}
     tree["output"]["edge_metrics"] = False

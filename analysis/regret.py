@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -40,10 +41,10 @@ def regret(runs: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for level, here in runs.groupby("level"):
-        gaps = np.log(np.maximum(_by_seed(here, "gap"), LEAST_GAP))
+        gaps = _by_seed(here, "gap").clip(lower=LEAST_GAP).apply(np.log)
         accuracy = _by_seed(here, "balanced_accuracy")
         grid = list(dict.fromkeys(here.loc[here["grid"], "method"]))
-        rival, accurate = gaps[grid].mean().idxmin(), accuracy[grid].mean().idxmax()
+        rival, accurate = str(gaps[grid].mean().idxmin()), str(accuracy[grid].mean().idxmax())
         for method in dict.fromkeys(here.loc[~here["grid"], "method"]):
             spent = here.loc[here["method"] == method, "share_spent"]
             behind = mean_interval(_paired(gaps, method, rival))
@@ -51,7 +52,8 @@ def regret(runs: pd.DataFrame) -> pd.DataFrame:
             values = (
                 *(level, method, rival, int(behind.count)),
                 *(np.exp(gaps[method].mean()), np.exp(gaps[rival].mean())),
-                *np.exp([behind.mean, behind.low, behind.high, np.max(_paired(gaps, method, rival))]),
+                *(float(np.exp(v)) for v in (behind.mean, behind.low, behind.high)),
+                float(np.exp(_paired(gaps, method, rival).max())),
                 *(accuracy[method].mean(), float(better.mean), float(better.low), float(better.high)),
                 *(np.mean(_paired(accuracy, method, accurate)), max(0.0, float(spent.max()) - 1.0)),
             )
@@ -89,20 +91,24 @@ def text(table: pd.DataFrame) -> str:
         "| budget | controller | best fixed | its gap | gap ratio (95 %) | worst seed | accuracy, points (95 %) |",
         "|---|---|---|---|---|---|---|",
     ]
-    for row in table.itertuples():
-        points = [100.0 * value for value in (row.accuracy_difference, row.difference_low, row.difference_high)]
+    for row in _records(table):
+        points = [100.0 * row[name] for name in ("accuracy_difference", "difference_low", "difference_high")]
         lines.append(
-            f"| {row.level:.0%} | {row.method} | {row.rival} | {row.rival_gap:.3g} "
-            f"| {row.ratio:.2f} ({row.ratio_low:.2f} to {row.ratio_high:.2f}) | {row.worst_ratio:.2f} "
+            f"| {row['level']:.0%} | {row['method']} | {row['rival']} | {row['rival_gap']:.3g} "
+            f"| {row['ratio']:.2f} ({row['ratio_low']:.2f} to {row['ratio_high']:.2f}) | {row['worst_ratio']:.2f} "
             f"| {points[0]:+.2f} ({points[1]:+.2f} to {points[2]:+.2f}) |"
         )
     lines += ["", "| controller | mean ratio | worst budget | accuracy, points | overshoot |", "|---|---|---|---|---|"]
-    for row in summary(table).itertuples():
+    for row in _records(summary(table)):
         lines.append(
-            f"| {row.method} | {row.mean_ratio:.2f} | {row.worst_level_ratio:.2f} "
-            f"| {100.0 * row.mean_accuracy_difference:+.2f} | {row.overshoot:.1g} |"
+            f"| {row['method']} | {row['mean_ratio']:.2f} | {row['worst_level_ratio']:.2f} "
+            f"| {100.0 * row['mean_accuracy_difference']:+.2f} | {row['overshoot']:.1g} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def main(arguments: Sequence[str]) -> int:
