@@ -21,6 +21,7 @@ from analysis.intervals import mean_interval
 
 LEAST_GAP = 1e-12
 """Gaps below this are rounding, and count as this."""
+_ROUNDING = 1e-9
 COLUMNS = (
     *("level", "method", "rival", "seeds", "gap", "rival_gap", "ratio", "ratio_low", "ratio_high", "worst_ratio"),
     *("accuracy", "accuracy_difference", "difference_low", "difference_high", "most_accurate_difference", "overshoot"),
@@ -55,10 +56,15 @@ def regret(runs: pd.DataFrame) -> pd.DataFrame:
                 *(float(np.exp(v)) for v in (behind.mean, behind.low, behind.high)),
                 float(np.exp(_paired(gaps, method, rival).max())),
                 *(accuracy[method].mean(), float(better.mean), float(better.low), float(better.high)),
-                *(np.mean(_paired(accuracy, method, accurate)), max(0.0, float(spent.max()) - 1.0)),
+                *(np.mean(_paired(accuracy, method, accurate)), _beyond(float(spent.max()))),
             )
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _beyond(share_spent: float) -> float:
+    """What was spent beyond a limit, over the limit; rounding is not spending."""
+    return share_spent - 1.0 if share_spent > 1.0 + _ROUNDING else 0.0
 
 
 def _by_seed(runs: pd.DataFrame, column: str) -> pd.DataFrame:
