@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from math import log
+from math import ceil, log
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -30,6 +30,8 @@ from learning.messages import IntArray, Plan
 PASSES = 2.0 ** np.arange(-3.0, 3.01, 0.25)
 CAPS = 0.75 ** np.arange(1.0, 13.0)
 """Longest working times to choose from, as shares of that of the slowest terminal at one pass."""
+CUT_PASSES = np.array([0.5, 1.0, 2.0])
+"""Passes of terminals that are fast enough for them."""
 ITERATIONS = np.array([1, 2, 3, 4, 6, 8, 12, 16])
 VARIETY = 0.12
 """Half a pass makes (1 + VARIETY / 2) / 2 of the progress of one: it starts from models that are newer."""
@@ -38,6 +40,7 @@ POLISH = 0.02
 _PACE = 12.0  # base-station iterations of a pass each that reduce the gap to 1/e, before anything was measured
 _LIKELY_DRAG = 0.15  # over that of the bound, which holds for the direction in which tasks differ least
 _LAGGING = 4.0  # how much those that lag behind hold up the others: 1 is a harmonic mean, infinity the minimum
+_LOOKED_AT = 20_000  # terminals that options are weighed with; of more, every so many-th
 _MEASURED = ("time_s", "energy_j")  # resources whose prices are forecasts
 _SAFE = 1.15  # how many times over the forecast must be there for the last round
 
@@ -102,12 +105,14 @@ class Options:
     """Plans to choose from.
 
     Attributes:
-        each: (c, terminals) H of every terminal.
+        passes: (c,) passes that a terminal makes over its rows.
+        longest_s: (c,) time it stops after, if it is not slowed down.
         done: (c,) progress of a base-station iteration.
         loads: (c,) what H counts as, by resource.
     """
 
-    each: IntArray
+    passes: Array
+    longest_s: Array
     done: Array
     loads: dict[str, Array]
 
@@ -121,13 +126,19 @@ def options(rows: IntArray, slow: Array, tail: float, cut: bool) -> Options:
         tail: see :func:`loads_of`.
         cut: whether slow terminals may be asked for less than others.
     """
-    each = np.maximum(1, np.rint(PASSES[:, None] * rows)).astype(np.int64)
+    passes, longest_s = PASSES, np.full(len(PASSES), np.inf)
     if cut:
-        longest_s = CAPS[:, None] * (rows * slow).max()
-        most = [np.maximum(1, np.rint(passes * rows)) for passes in (0.5, 1.0, 2.0)]
-        each = np.concatenate([each, *(np.clip(longest_s / slow, 1, upper).astype(np.int64) for upper in most)])
+        passes = np.concatenate([passes, np.repeat(CUT_PASSES, len(CAPS))])
+        longest_s = np.concatenate([longest_s, np.tile(CAPS, len(CUT_PASSES)) * (rows * slow).max()])
+    each = steps_of(passes, longest_s, rows, slow)
     done = (progress(each / rows) ** -_LAGGING @ (rows / rows.sum())) ** (-1.0 / _LAGGING)
-    return Options(each, done, loads_of(each, slow, tail))
+    return Options(passes, longest_s, done, loads_of(each, slow, tail))
+
+
+def steps_of(passes: Array, longest_s: Array, rows: IntArray, slow: Array) -> IntArray:
+    """Return (c, terminals) H of every terminal under options: whole numbers, at least 1."""
+    wanted = np.rint(passes[:, None] * rows)
+    return np.maximum(1, np.minimum(wanted, longest_s[:, None] / slow)).astype(np.int64)
 
 
 def loads_of(each: IntArray, slow: Array, tail: float) -> dict[str, Array]:
@@ -168,16 +179,18 @@ class OnlineControl:
         """Return the plan of the next cloud round; None when it cannot be paid for."""
         seconds, tail = observation.seconds_per_sample, _tail(observation)
         slow = np.ones(len(self.rows)) if seconds is None else np.where(np.isnan(seconds), np.nanmean(seconds), seconds)
-        self._take_prices(observation, slow, tail)
+        rows, some = np.maximum(self.rows, 1), np.arange(0, len(self.rows), ceil(len(self.rows) / _LOOKED_AT))
+        self._take_prices(observation, some, slow, tail)
         cut = seconds is not None and "time_s" in observation.remaining
-        choice = options(np.maximum(self.rows, 1), slow, tail, cut)
+        choice = options(rows[some], slow[some], tail, cut)
         long = 2 * self._most_iterations  # one short round is too little to found a long one on
         allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[long >= ITERATIONS]
         of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(choice.done)), allowed, indexing="ij"))
         best = self._best(observation, readings, choice, of, K)
         if best is None:
             return None
-        each, iterations = choice.each[of[best]], int(K[best])
+        chosen, iterations = of[best : best + 1], int(K[best])
+        each = steps_of(choice.passes[chosen], choice.longest_s[chosen], rows, slow)[0]
         self._most_iterations = max(self._most_iterations, iterations)
         self._need.append(1.0 / (iterations * choice.done[of[best]]))
         self._last = Plan(int(each.max()), iterations, each)
@@ -205,12 +218,12 @@ class OnlineControl:
         fits = possible & (affordable_rounds(careful, tariffs, loads, K) >= 1.0)
         return int(np.argmax(np.where(fits, decrease, -1.0) if fits.any() else np.where(possible, rounds, -1.0)))
 
-    def _take_prices(self, observation: Observation, slow: Array, tail: float) -> None:
+    def _take_prices(self, observation: Observation, some: IntArray, slow: Array, tail: float) -> None:
         """Take what the last round cost, unless it was a dearer one that measured gaps."""
         if self._last is None or self.measures_gap(observation.cloud_round - 1):
             return
-        each = self._last.steps(np.arange(len(self.rows)))
-        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow, tail).items()}
+        each = self._last.steps(some)
+        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow[some], tail).items()}
         self._ledger.take(observation, self._last, loads)
 
     def _worth(self, readings: Sequence[Reading]) -> Worth:

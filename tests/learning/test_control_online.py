@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.control.observation import Reading
-from learning.control.online import OnlineControl, Worth, fitted_worth, likely_drag, loads_of, options, progress
+from learning.control.online import (
+    OnlineControl,
+    Worth,
+    fitted_worth,
+    likely_drag,
+    loads_of,
+    options,
+    progress,
+    steps_of,
+)
 from learning.messages import Plan
 from netsim.port import Observation, Price
 
@@ -140,7 +149,9 @@ def test_slow_terminals_are_cut_where_time_is_scarce_and_only_there() -> None:
 def test_every_option_asks_everybody_for_something(terminals: list[tuple[int, float]], cut: bool) -> None:
     rows, slow = np.array([n for n, _ in terminals]), np.array([s for _, s in terminals])
     found = options(rows, slow, 3.0, cut)
-    assert (found.each >= 1).all() and (found.done > 0.0).all()
+    each = steps_of(found.passes, found.longest_s, rows, slow)
+    assert (each >= 1).all() and (found.done > 0.0).all()
+    assert ((each == 1) | (each * slow <= found.longest_s[:, None])).all()
     assert all((load > 0.0).all() and len(load) == len(found.done) for load in found.loads.values())
 
 
@@ -155,3 +166,14 @@ def test_a_plan_does_not_depend_on_what_another_run_has_learned() -> None:
     for t in range(6):
         one.plan(observation({"cost": 1e4}, COST, t), None, [Reading(0, 9.0, None, Plan(1, 1))])
     assert other._need == [] and other._last is None
+
+
+def test_very_many_terminals_are_planned_for_like_few() -> None:
+    few, many = OnlineControl(ROWS, 0.1), OnlineControl(np.tile(ROWS, 7001), 0.1)
+    slow = np.array([0.01, 0.02, 0.01, 0.05, 0.01, 0.03])
+    for t in range(4):
+        prices = {"cost": Price(6.0, 20.0)}
+        plan = few.plan(Observation(t, 6, 2, {"cost": 900.0}, prices, slow))
+        same = many.plan(Observation(t, 6, 2, {"cost": 900.0}, prices, np.tile(slow, 7001)))
+        assert plan is not None and same is not None and plan == same
+        np.testing.assert_array_equal(same.each, np.tile(steps(plan), 7001))
