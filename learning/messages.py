@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,10 +13,21 @@ IntArray = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Plan:
-    """One cloud round: K base-station iterations of H local iterations each."""
+    """One cloud round: K base-station iterations of H local iterations each.
+
+    Attributes:
+        local_iterations: H; the most of any terminal, where they differ.
+        bs_iterations: K.
+        each: (terminals,) H of every terminal, if they differ.
+    """
 
     local_iterations: int
     bs_iterations: int
+    each: IntArray | None = field(default=None, compare=False)
+
+    def steps(self, terminals: IntArray) -> IntArray:
+        """Return (n,) H of some terminals."""
+        return np.full(len(terminals), self.local_iterations) if self.each is None else self.each[terminals]
 
 
 @dataclass(frozen=True, eq=False)

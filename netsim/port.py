@@ -114,10 +114,17 @@ class Metrics(Protocol):
 
 @dataclass(frozen=True)
 class Price:
-    """What one more local iteration everywhere, and one more base-station iteration everywhere, would cost."""
+    """What one more local iteration everywhere, and one more base-station iteration everywhere, would cost.
+
+    Attributes:
+        local_iteration, bs_iteration: see above; base-station iterations pay for all that local ones do not.
+        cloud_round: what of all the base-station iterations of the round before would have been spent on a single one:
+            transfers to and from the cloud, and waiting for the base station that is last.
+    """
 
     local_iteration: float
     bs_iteration: float
+    cloud_round: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +137,9 @@ class Observation:
         base_stations: number of base stations.
         remaining: budget left by resource ("time_s", "energy_j", "bytes", "cost"); only limited ones.
         prices: price by resource; ``cost`` is exact, the others are measured on the rounds before.
+        seconds_per_sample: (terminals,) least time of one visit of a training row in any update that arrived, NaN for
+            a terminal of which none did; None before the first round.
+        slowdown: how many times as long as that updates that arrived have taken on average.
     """
 
     cloud_round: int
@@ -137,6 +147,8 @@ class Observation:
     base_stations: int
     remaining: Mapping[str, float] = field(default_factory=dict)
     prices: Mapping[str, Price] = field(default_factory=dict)
+    seconds_per_sample: NDArray[np.float64] | None = None
+    slowdown: float = 1.0
 
 
 class Method(Protocol):

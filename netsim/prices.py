@@ -10,6 +10,8 @@ from netsim.participation import Columns
 from netsim.port import Observation, Plan, Price
 from netsim.world import Ground
 
+_SHORT_S = 1e-12
+
 
 class PriceWatch:
     """Measures every cloud round and turns it into an :class:`Observation` for the controller.
@@ -17,7 +19,8 @@ class PriceWatch:
     Abstract cost is known exactly. Time: what local iterations cost is the slowest terminal's computation, averaged
     over base-station iterations; the rest of the round is what base-station iterations cost. Energy: terminals'
     computation against everything else. Computing a certificate counts as rest. Bytes depend on base-station
-    iterations alone.
+    iterations alone. What a cloud round costs by itself: the time from the end of a base station's iterations to the
+    end of the round, averaged over base stations; the energy drawn by who idles in it, and of the backhaul; its bytes.
 
     Args:
         ground: how many terminals and base stations there are, and what they charge.
@@ -30,10 +33,17 @@ class PriceWatch:
         per_local = limits.cost_per_local_iteration * ground.asked
         self._prices = {"cost": Price(per_local, limits.cost_per_bs_iteration * ground.sites)}
         self._before = start
+        self._least_s, self._took_s = np.full(ground.terminals, np.inf), np.zeros(ground.terminals)
+        self._visits = np.zeros(ground.terminals)
 
     def observe(self, cloud_round: int, remaining: Mapping[str, float]) -> Observation:
         """Return what the controller of round ``cloud_round`` may know, given what is left of the budget."""
-        return Observation(cloud_round, self._terminals, self._sites, remaining, dict(self._prices))
+        speeds, slowdown, known = None, 1.0, self._visits > 0.0
+        if known.any():
+            speeds = np.where(known, self._least_s, np.nan)
+            fastest_s = float(self._least_s[known] @ self._visits[known])
+            slowdown = float(self._took_s[known].sum()) / fastest_s if fastest_s > 0.0 else 1.0
+        return Observation(cloud_round, self._terminals, self._sites, remaining, dict(self._prices), speeds, slowdown)
 
     def measure(self, plan: Plan, now: Mapping[str, float], fresh: Columns) -> None:
         """Take the prices of the cloud round that just ended.
@@ -48,16 +58,38 @@ class PriceWatch:
         share = _iterating_share(fresh)
         iterating_s = share * _mean_of_slowest(fresh)
         iterating_j = share * used["energy_terminal_compute_j"]
-        self._prices["time_s"] = Price(iterating_s / H, max(0.0, used["time_s"] / K - iterating_s))
-        self._prices["energy_j"] = Price(iterating_j / (K * H), (used["energy_j"] - iterating_j) / K)
-        self._prices["bytes"] = Price(0.0, used["bytes"] / K)
+        waiting_s = _mean_wait_s(fresh, now["time_s"], used["time_s"])
+        idling_w = (used["energy_terminal_idle_j"] + used["energy_bs_static_j"]) / max(used["time_s"], _SHORT_S)
+        cloud_j = used["energy_backhaul_j"] + idling_w * waiting_s
+        self._prices["time_s"] = Price(iterating_s / H, max(0.0, used["time_s"] / K - iterating_s), waiting_s)
+        self._prices["energy_j"] = Price(iterating_j / (K * H), (used["energy_j"] - iterating_j) / K, cloud_j)
+        self._prices["bytes"] = Price(0.0, used["bytes"] / K, used["bytes_backhaul"])
         self._before = now
+        self._time(fresh)
+
+    def _time(self, fresh: Columns) -> None:
+        """Take how long the updates that arrived have taken to compute."""
+        useful = (fresh["outcome"] == "merged") & (fresh["samples"] > 0.0)
+        who, took_s, samples = (fresh[name][useful] for name in ("terminal", "compute_s", "samples"))
+        np.minimum.at(self._least_s, who, took_s / samples)
+        np.add.at(self._took_s, who, took_s)
+        np.add.at(self._visits, who, samples)
 
 
 def _iterating_share(fresh: Columns) -> float:
     """Share of the visited rows that local iterations visited, rather than a certificate."""
     visited = float(fresh["samples"].sum())
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
+
+
+def _mean_wait_s(fresh: Columns, now_s: float, longest_s: float) -> float:
+    """Time since the last update of a base station arrived, averaged over base stations, seconds."""
+    merged = fresh["outcome"] == "merged"
+    if not merged.any():
+        return 0.0
+    last_s = np.full(int(fresh["base_station"].max()) + 1, -np.inf)
+    np.maximum.at(last_s, fresh["base_station"][merged], fresh["finish_s"][merged])
+    return min(longest_s, float(now_s - last_s[np.isfinite(last_s)].mean()))
 
 
 def _mean_of_slowest(fresh: Columns) -> float:

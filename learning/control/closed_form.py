@@ -12,11 +12,11 @@ that is x = -(1 + kappa) - W_{-1}(-e^{-(1 + kappa)}) with the lower branch of La
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import expm1, floor, log1p
 
-from learning.control.observation import Observation, Price
+from learning.control.observation import Observation, Price, Reading
 from learning.messages import Plan
 
 _SLACK = 1e-9  # a budget of exactly K iterations allows K iterations
@@ -77,7 +77,16 @@ class ClosedFormControl:
     first_contraction: float
     max_local_iterations: int = 1000
 
-    def plan(self, observation: Observation, contraction: float | None) -> Plan | None:
+    def measures_gap(self, cloud_round: int) -> bool:
+        """Measure in rounds 1, 2, 4, 8, ...
+
+        What is learned changes ever more slowly, and measuring costs terminals more than a short round of work.
+        """
+        return (cloud_round + 1) & cloud_round == 0
+
+    def plan(
+        self, observation: Observation, contraction: float | None, readings: Sequence[Reading] = ()
+    ) -> Plan | None:
         """Return K and H for the next cloud round, or None when nothing more is affordable."""
         rounds_left = self.cloud_rounds - observation.cloud_round
         if rounds_left < 1:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learning.control.observation import Observation
+from learning.control.observation import Observation, Reading
 from learning.messages import Plan
 
 
@@ -22,7 +23,13 @@ class FixedControl:
     bs_iterations: int
     cloud_rounds: int | None = None
 
-    def plan(self, observation: Observation, contraction: float | None = None) -> Plan | None:
+    def measures_gap(self, cloud_round: int) -> bool:
+        """Never: nothing would come of it."""
+        return False
+
+    def plan(
+        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
+    ) -> Plan | None:
         """Return the plan, or None after the last round."""
         if self.cloud_rounds is not None and observation.cloud_round >= self.cloud_rounds:
             return None

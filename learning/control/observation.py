@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from learning.messages import Plan
 
@@ -18,6 +22,10 @@ class Price(Protocol):
     @property
     def bs_iteration(self) -> float:
         """Cost of one aggregation at every base station, communication included."""
+
+    @property
+    def cloud_round(self) -> float:
+        """What of all base-station iterations of the round before would have been spent on a single one."""
 
 
 class Observation(Protocol):
@@ -35,15 +43,46 @@ class Observation(Protocol):
     def prices(self) -> Mapping[str, Price]:
         """Prices, by resource; measured ones are absent before the first round."""
 
+    @property
+    def seconds_per_sample(self) -> NDArray[np.float64] | None:
+        """(terminals,) least time of one visit of a training row so far, NaN where unknown; None before any was."""
+
+    @property
+    def slowdown(self) -> float:
+        """How many times as long as that visits have taken on average."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a cloud round in which gaps were measured has told.
+
+    Attributes:
+        cloud_round: index of the round.
+        gap: certified distance of all tasks' models from the joint optimum when the round began.
+        left: share of the terminals' sub-problem gaps that their local iterations left, below 1; None if none shrank.
+        plan: the round's plan.
+    """
+
+    cloud_round: int
+    gap: float
+    left: float | None
+    plan: Plan
+
 
 class Controller(Protocol):
     """Chooses H and K."""
 
-    def plan(self, observation: Observation, contraction: float | None) -> Plan | None:
+    def measures_gap(self, cloud_round: int) -> bool:
+        """Return whether terminals should measure their gaps in a round that is about to be planned."""
+
+    def plan(
+        self, observation: Observation, contraction: float | None, readings: Sequence[Reading] = ()
+    ) -> Plan | None:
         """Return the plan of the next cloud round, or None to end the run.
 
         Args:
             observation: budget left and prices.
             contraction: measured rate q at which H local iterations shrink a terminal's sub-problem gap,
                 e^(-q H); None before anything was measured.
+            readings: all that was measured, in order.
         """

@@ -9,11 +9,12 @@ once, else the first at all, else the cheapest H; if even that is too dear, K = 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import floor, log
 
 from learning.control.closed_form import affordable_local_iterations
-from learning.control.observation import Observation, Price
+from learning.control.observation import Observation, Price, Reading
 from learning.messages import Plan
 from scenarios.errors import ScenarioError
 
@@ -74,7 +75,13 @@ class ReferenceControl:
     local_samples: float
     _plan: Plan | None = field(default=None, init=False)
 
-    def plan(self, observation: Observation, contraction: float | None = None) -> Plan | None:
+    def measures_gap(self, cloud_round: int) -> bool:
+        """Never: the rule measures nothing."""
+        return False
+
+    def plan(
+        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
+    ) -> Plan | None:
         """Return the plan of the next cloud round; None after the last, or if the budget allows nothing.
 
         Raises:

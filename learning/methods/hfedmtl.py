@@ -80,7 +80,9 @@ class HFedMTL(Method):
     Parameters: ClassVar[Any] = FixedDualParameters
     sums_updates = True
     measures_gap = False
-    """Whether terminals now measure and upload their gaps: two passes over their rows and two numbers an update."""
+    """Whether terminals now measure and upload their gaps: a pass over their rows and a number an update for each."""
+    gaps_wanted = 2
+    """Before and after the local work, or only before."""
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         if not setting.model.linear:
@@ -118,8 +120,8 @@ class HFedMTL(Method):
 
     def sizes(self, plan: Plan) -> Sizes:
         """A model down, a change of the dual sum up, with the two gaps when they are measured."""
-        size, reported = self.setting.model.size, 2 if self.measures_gap else 0
-        bits, H = self.setting.message_bits(size), plan.local_iterations
+        size, reported = self.setting.model.size, self.gaps_wanted if self.measures_gap else 0
+        bits, H = self.setting.message_bits(size), plan.steps(np.arange(self.setting.terminals))
         certificates = reported * np.diff(self.setting.federation.terminal_offsets).astype(np.float64)
         update_bits = self.setting.message_bits(size + reported)
         return Sizes(bits, bits, update_bits, bits, H + certificates, certificates, size)
@@ -127,7 +129,8 @@ class HFedMTL(Method):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H dual coordinate steps."""
         _, sigma_prime = self._rules(cohort)
-        arguments = (cohort, plan.local_iterations, self.next_rounds(cohort.terminals), sigma_prime, self.measures_gap)
+        steps, numbers = plan.steps(cohort.terminals), self.next_rounds(cohort.terminals)
+        arguments = (cohort, steps, numbers, sigma_prime, self.measures_gap)
         reads = [(self._sites, cohort.sites)]
         return self.queue.submit(self._ascend, arguments, reads=reads, weight=len(cohort.terminals))
 
@@ -177,7 +180,7 @@ class HFedMTL(Method):
         jobs = AscentJobs(
             terminals=np.concatenate([cohort.terminals for cohort in cohorts]),
             w=self._sites.values[tasks],
-            steps=np.repeat(steps, sizes),
+            steps=np.concatenate(steps),
             sigma_prime=np.repeat(np.concatenate(sigma_prime), each),
             lam_n=self.setting.coupling.lam * self.setting.federation.task_samples[tasks],
             rounds=np.concatenate(numbers),
@@ -236,7 +239,7 @@ def _numbers(certificate: Certificate) -> dict[str, float]:
     return {"primal": certificate.primal, "dual": certificate.dual, "gap": certificate.gap}
 
 
-def measured_contraction(iterations: int, updates: list[tuple[AscentUpdates, BoolArray]]) -> float | None:
+def measured_contraction(iterations: float, updates: list[tuple[AscentUpdates, BoolArray]]) -> float | None:
     """Return q such that H local iterations leave e^(-q H) of the terminals' sub-problem gaps.
 
     Args:

@@ -12,16 +12,28 @@ import pytest
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
+from learning.build import build_method
 from learning.control.closed_form import ClosedFormControl
 from learning.data.federate import Federation
 from learning.messages import Plan
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL, measured_contraction
-from learning.methods.rhfedmtl import PlannedDualParameters, RHFedMTL
+from learning.methods.rhfedmtl import PlannedDualParameters, RHFedMTL, first_gap
 from learning.primal_dual.jobs import AscentUpdates
+from netsim.engines import run
 from netsim.port import Observation, Price
 from netsim.simulation import Result
+from netsim.world import build_ground
 from scenarios.errors import ScenarioError
-from tests.learning.driving import Driver, federation_of, random_federation, scenario_of, setting_of, simulated
+from tests.learning.driving import (
+    UNRELIABLE,
+    Driver,
+    federation_of,
+    random_federation,
+    scenario_of,
+    setting_for,
+    setting_of,
+    simulated,
+)
 
 SMALL_MAT = Path(__file__).parents[3] / "shared" / "data" / "landmine" / "small.mat"
 PRICES = {"cost": Price(1.0, 20.0)}
@@ -278,3 +290,105 @@ def test_the_derived_plan_beats_the_published_one_on_the_reference_split() -> No
     price = Price(0.17 * 25, 50.0)
     plan = ClosedFormControl(2, -log(51 / 52)).plan(Observation(0, 25, 5, {"cost": 1800.0}, {"cost": price}), None)
     assert plan == Plan(31, 4)
+
+
+# Planners that learn ------------------------------------------------------------------------------------------
+
+
+def learning(federation: Federation, loss: str = "smoothed_hinge", relaxation: float = 1.0) -> RHFedMTL:
+    """Return a fresh method that plans online."""
+    return RHFedMTL(setting_of(federation, loss), PlannedDualParameters(controller="online", relaxation=relaxation))
+
+
+@pytest.mark.parametrize("loss", ["hinge", "smoothed_hinge", "logistic"])
+@pytest.mark.parametrize("relaxation", [1.0, 1.4])
+def test_the_gap_that_is_read_certifies_the_models_and_r_with_which_the_round_began(
+    loss: str, relaxation: float
+) -> None:
+    federation = random_federation(3)
+    method = learning(federation, loss, relaxation)
+    driver, expected = Driver(method), []
+    for t in range(5):
+        planned(method, t)
+        if method.measures_gap:
+            method.settle()
+            expected.append(method.evaluator._primal(method._sites.values) - dual(method, method._r))
+        driver.cloud_round(Plan(3, 2))
+    planned(method, 5)
+    assert [reading.cloud_round for reading in method._readings] == [3]
+    assert method._readings[0].gap == pytest.approx(expected[0], rel=1e-9)
+
+
+def dual(method: RHFedMTL, r: NDArray[np.float64]) -> float:
+    """Return the dual objective, less what P gains if r were the mean of the models instead."""
+    federation, coupling = method.setting.federation, method.setting.coupling
+    W = method._sites.values
+    sums = method.setting.solver.sums(np.arange(len(federation.terminal_task)), W[federation.terminal_task])
+    conjugates = np.zeros(coupling.tasks)
+    np.add.at(conjugates, federation.terminal_task, sums[:, 1])
+    spread = 0.5 * coupling.lambda2 * (np.sum((W - W.mean(axis=0)) ** 2) - np.sum((W - r) ** 2))
+    return coupling.joint_dual(conjugates / federation.task_samples, method._u) + float(spread)
+
+
+def test_missing_terminals_are_taken_to_be_like_the_others() -> None:
+    federation = federation_of(np.eye(8), np.ones(8), [2, 2, 2, 2], 2)
+    gap = np.array([[4.0, 0.0], [9.0, 0.0], [6.0, 0.0], [100.0, 0.0]])
+    updates = AscentUpdates(np.arange(4), np.zeros((4, 8)), gap, np.empty(0), np.zeros(5, np.int64))
+    arrived = np.array([True, False, True, True])
+    assert first_gap([(updates, arrived)], federation) == pytest.approx(4.0 / 2.0 + 106.0 / 4.0)
+    assert first_gap([(updates, arrived), (updates, ~arrived)], federation) == pytest.approx(2.0 + 26.5)
+    assert first_gap([(updates, np.array([True, False, False, False]))], federation) == pytest.approx(4.0)
+    assert first_gap([(updates, np.zeros(4, bool))], federation) is None
+
+
+def test_terminals_may_differ_in_h() -> None:
+    federation = random_federation(3)
+    each = np.arange(1, 10)
+    mixed = HFedMTL(setting_of(federation), FixedDualParameters())
+    work = Driver(mixed).iterate([0, 1, 2], Plan(9, 1, each))
+    np.testing.assert_array_equal(mixed.sizes(Plan(9, 1, each)).samples, each)
+    mixed.settle()
+    for H in (2, 7):
+        alike = HFedMTL(setting_of(federation), FixedDualParameters())
+        other = Driver(alike).iterate([0, 1, 2], Plan(H, 1))
+        alike.settle()
+        np.testing.assert_array_equal(work.update.value.du[H - 1], other.update.value.du[H - 1])
+
+
+@pytest.mark.parametrize("controller", ["online", "convergence_bound"])
+@pytest.mark.parametrize(
+    "limit",
+    [
+        {"cost": 2000.0},
+        {"time_s": 3.0},
+        {"energy_j": 40.0},
+        {"bytes": 30_000.0},
+        {"cost": 2000.0, "time_s": 2.0, "energy_j": 30.0, "bytes": 60_000.0},
+    ],
+)
+def test_planners_that_learn_use_any_budget_and_pass_none(controller: str, limit: dict[str, float]) -> None:
+    scenario = scenario_of({"budget": limit, "methods": {"rhfedmtl": {"controller": controller}}})
+    result, _ = simulated(scenario, "rhfedmtl")
+    shares = [result.totals[name] / amount for name, amount in limit.items()]
+    assert 0.85 < max(shares) <= 1.0 + 1e-9
+
+
+@pytest.mark.parametrize("controller", ["online", "convergence_bound"])
+def test_planners_that_learn_get_along_with_terminals_that_fail(controller: str) -> None:
+    methods = {"rhfedmtl": {"controller": controller}}
+    result, _ = simulated(scenario_of(UNRELIABLE, {"budget": {"time_s": 6.0}, "methods": methods}), "rhfedmtl")
+    assert result.ended_by == "time budget"
+    assert result.rounds[-1]["gap"] < 0.5 * result.rounds[0]["gap"]
+
+
+def test_both_engines_tell_a_planner_that_learns_the_same() -> None:
+    methods = {"rhfedmtl": {"controller": "online"}}
+    changes = {"budget": {"time_s": 2.0}, "methods": methods}
+    plans = []
+    for engine in ("process", "cohort"):
+        scenario = scenario_of(changes, {"engine": engine})
+        setting = setting_for(scenario)
+        method: Any = build_method("rhfedmtl", scenario.methods["rhfedmtl"], setting)
+        ground = build_ground(scenario, setting.federation.terminal_task, setting.tasks, setting.streams)
+        plans.append(plans_of(run(ground, method, list(setting.federation.task_names))))
+    assert plans[0] == plans[1] and len(plans[0]) > 4

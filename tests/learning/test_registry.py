@@ -72,7 +72,7 @@ def test_what_is_no_method_is_refused_in_one_line(name: str, said: str) -> None:
         ("fedavg", {"learning_rate": float("nan")}, r"a finite number"),
         ("hfedmtl", {"aggregation": "summing"}, r"'adding' or 'averaging'"),
         ("hfedmtl", {"relaxation": 2}, r"less than 2"),
-        ("rhfedmtl", {"controller": "magic"}, r"'closed_form' or 'reference'"),
+        ("rhfedmtl", {"controller": "magic"}, r"'closed_form', 'reference', 'convergence_bound' or 'online'"),
         ("local", {"chunks": "many"}, r"^methods\.x\.chunks = 'many': allowed: a valid integer"),
     ],
 )

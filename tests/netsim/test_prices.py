@@ -48,3 +48,38 @@ def test_a_certificate_does_not_make_local_iterations_dearer() -> None:
         plain, certified = (price[resource] for price in prices)
         assert certified.local_iteration == pytest.approx(plain.local_iteration)
         assert certified.bs_iteration > plain.bs_iteration
+
+
+def test_what_a_cloud_round_costs_by_itself_is_a_part_of_what_its_iterations_cost() -> None:
+    terminals = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": {"kind": "shifted_exponential", "scale": 1.0}}
+    method = Counting(samples=50.0, local_iterations=4, bs_iterations=3, cloud_rounds=2)
+    result = run(world(scenario(terminals=terminals), 3, 3), method)
+    prices = method.observations[1].prices
+    for name in ("time_s", "energy_j", "bytes"):
+        assert 0.0 < prices[name].cloud_round < 3 * prices[name].bs_iteration
+    assert prices["bytes"].cloud_round == result.rounds[-1]["bytes_backhaul"] / 2
+    assert prices["cost"].cloud_round == 0.0
+
+
+def test_the_wait_of_a_cloud_round_is_that_from_the_last_update_of_each_site_to_its_end() -> None:
+    method = Counting(samples=50.0, local_iterations=4, bs_iterations=2, cloud_rounds=2)
+    where = world(scenario(), 3, 2)
+    result = run(where, method)
+    ends_s = next(row["time_s"] for row in result.rounds if row["event"] == "cloud")
+    first = [row for row in result.participation if row["cloud_round"] == 0]
+    last_s = [max(row["finish_s"] for row in first if row["base_station"] == f"bs-{site:02d}") for site in range(3)]
+    expected = ends_s - sum(last_s) / 3
+    assert method.observations[1].prices["time_s"].cloud_round == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_least_time_a_visit_took_and_how_much_longer_it_takes_on_average_are_told() -> None:
+    slowdown = {"kind": "bimodal", "slow_probability": 0.5, "slow_factor": 3.0}
+    terminals = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": slowdown}
+    where = world(scenario(terminals=terminals), 2, 3)
+    change(where, 4, cpu_hz=0.5e9)
+    method = Counting(samples=50.0, local_iterations=4, bs_iterations=20, cloud_rounds=2)
+    run(where, method)
+    first, second = method.observations[:2]
+    assert first.seconds_per_sample is None and first.slowdown == 1.0
+    assert second.seconds_per_sample == pytest.approx([0.001] * 4 + [0.002, 0.001])
+    assert 1.5 < second.slowdown < 2.5

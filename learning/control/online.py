@@ -1,0 +1,241 @@
+"""Learns while it plans: what rounds cost, how fast terminals are, and what a cloud round is worth.
+
+A terminal's H is counted in passes over its own rows. Up to one pass every dual step settles a row that it has not
+looked at since the model was sent, and progress is as good as proportional to H; further passes only polish. So
+terminals with more rows take more steps. Where time is scarce, slow ones are cut to what they can do in a common time.
+
+What a cloud round is worth is the decrease of the logarithm of the certified gap,
+
+    1 / decrease = pace / (K progress) + drag,
+
+the rounds that base-station iterations need on their own, and those that moving the shared vector needs however well
+the tasks were solved. Both are fitted to the gaps that terminals measure. The plan is the one with which all that is
+left brings the greatest total decrease.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from math import ceil, log
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from learning.control.forecast import Array, Ledger, affordable_rounds
+from learning.control.observation import Observation, Reading
+from learning.messages import IntArray, Plan
+
+PASSES = 2.0 ** np.arange(-3.0, 3.01, 0.25)
+CAPS = 0.75 ** np.arange(1.0, 13.0)
+"""Longest working times to choose from, as shares of that of the slowest terminal at one pass."""
+CUT_PASSES = np.array([0.5, 1.0, 2.0])
+"""Passes of terminals that are fast enough for them."""
+ITERATIONS = np.array([1, 2, 3, 4, 6, 8, 12, 16])
+VARIETY = 0.12
+"""Half a pass makes (1 + VARIETY / 2) / 2 of the progress of one: it starts from models that are newer."""
+POLISH = 0.02
+"""Progress of e passes is that of one and this."""
+_PACE = 12.0  # base-station iterations of a pass each that reduce the gap to 1/e, before anything was measured
+_LIKELY_DRAG = 0.15  # over that of the bound, which holds for the direction in which tasks differ least
+_LAGGING = 4.0  # how much those that lag behind hold up the others: 1 is a harmonic mean, infinity the minimum
+_LOOKED_AT = 20_000  # terminals that options are weighed with; of more, every so many-th
+_MEASURED = ("time_s", "energy_j")  # resources whose prices are forecasts
+_SAFE = 1.15  # how many times over the forecast must be there for the last round
+
+
+def likely_drag(outer: float) -> float:
+    """Return the cloud rounds that reduce the gap to 1/e, given a bound on what one leaves of it; below 1 in both.
+
+    On the data at hand a cloud round was worth several times as much as the bound says.
+    """
+    return _LIKELY_DRAG / -log(max(min(outer, 1.0 - 1e-9), 1e-9))
+
+
+def progress(passes: Array) -> Array:
+    """Return how much further so many passes over a terminal's rows get it, one pass being 1."""
+    polished = 1.0 + POLISH * np.log(np.maximum(passes, 1.0))
+    return np.where(passes <= 1.0, passes * (1.0 + VARIETY * (1.0 - passes)), polished)
+
+
+@dataclass(frozen=True)
+class Worth:
+    """What cloud rounds are worth.
+
+    Attributes:
+        pace: base-station iterations of one pass that reduce the gap to 1/e.
+        drag: cloud rounds that do so if every task is solved exactly.
+    """
+
+    pace: float
+    drag: float
+
+    def decrease(self, done: Array, K: ArrayLike) -> Array:
+        """Return by how much a round lowers the logarithm of the gap."""
+        return np.asarray(1.0 / (self.pace / (np.asarray(K) * done) + self.drag), np.float64)
+
+
+def fitted_worth(rounds: Array, drops: Array, need: Array, drag: float, trust: float = 3.0) -> Worth:
+    """Return the least-squares fit of rounds = drop (pace need + drag), with what is likely before measuring.
+
+    Args:
+        rounds: (n,) cloud rounds between readings of the gap.
+        drops: (n,) by how much its logarithm fell.
+        need: (n,) mean of 1 / (K progress) over those rounds.
+        drag: what it is likely to be.
+        trust: how many units of decrease that likelihood is worth.
+    """
+    falling = drops > 0.0
+    per_unit, x, weight = rounds[falling] / drops[falling], need[falling], drops[falling]
+    weight = weight * 0.7 ** np.arange(len(weight))[::-1]
+    if len(x) == 0:
+        return Worth(_PACE, drag)
+    # The likely drag is worth as much as `trust`; a pace must be found from readings alone.
+    xx, x1, ones = (weight * x * x).sum(), (weight * x).sum(), weight.sum() + trust
+    xy, y = (weight * x * per_unit).sum(), (weight * per_unit).sum() + trust * drag
+    determinant = xx * ones - x1 * x1
+    found = (xx * y - x1 * xy) / determinant if determinant > 1e-9 * xx * ones else drag
+    found = min(max(found, 0.0), 10.0 * drag)
+    return Worth(max((xy - found * x1) / xx, 1e-3), found)
+
+
+@dataclass(frozen=True, eq=False)
+class Options:
+    """Plans to choose from.
+
+    Attributes:
+        passes: (c,) passes that a terminal makes over its rows.
+        longest_s: (c,) time it stops after, if it is not slowed down.
+        done: (c,) progress of a base-station iteration.
+        loads: (c,) what H counts as, by resource.
+    """
+
+    passes: Array
+    longest_s: Array
+    done: Array
+    loads: dict[str, Array]
+
+
+def options(rows: IntArray, slow: Array, tail: float, cut: bool) -> Options:
+    """Return what terminals may be asked to do in a base-station iteration.
+
+    Args:
+        rows: (terminals,) of each, at least 1.
+        slow: (terminals,) time of a visit of a row.
+        tail: see :func:`loads_of`.
+        cut: whether slow terminals may be asked for less than others.
+    """
+    passes, longest_s = PASSES, np.full(len(PASSES), np.inf)
+    if cut:
+        passes = np.concatenate([passes, np.repeat(CUT_PASSES, len(CAPS))])
+        longest_s = np.concatenate([longest_s, np.tile(CAPS, len(CUT_PASSES)) * (rows * slow).max()])
+    each = steps_of(passes, longest_s, rows, slow)
+    done = (progress(each / rows) ** -_LAGGING @ (rows / rows.sum())) ** (-1.0 / _LAGGING)
+    return Options(passes, longest_s, done, loads_of(each, slow, tail))
+
+
+def steps_of(passes: Array, longest_s: Array, rows: IntArray, slow: Array) -> IntArray:
+    """Return (c, terminals) H of every terminal under options: whole numbers, at least 1."""
+    wanted = np.rint(passes[:, None] * rows)
+    return np.maximum(1, np.minimum(wanted, longest_s[:, None] / slow)).astype(np.int64)
+
+
+def loads_of(each: IntArray, slow: Array, tail: float) -> dict[str, Array]:
+    """Return (c,) what (c, terminals) local iterations count as, by resource.
+
+    The slowest of terminals with working times w and slow-downs of Pareto's law with index a takes in proportion to
+    (sum w^a)^(1/a): of many that are nearly the slowest, one will be.
+    """
+    mean, work = each.mean(axis=1), each * slow
+    most = work.max(axis=1)
+    longest = most * ((work / most[:, None]) ** tail).sum(axis=1) ** (1.0 / tail)
+    return {"cost": mean, "energy_j": mean, "bytes": mean, "time_s": longest}
+
+
+@dataclass
+class OnlineControl:
+    """Plans every cloud round anew.
+
+    Args:
+        rows: (terminals,) training rows of each.
+        drag: cloud rounds that reduce the gap to 1/e if every task is solved exactly: what is likely.
+    """
+
+    rows: IntArray
+    drag: float
+    _ledger: Ledger = field(default_factory=Ledger, init=False)
+    _last: Plan | None = field(default=None, init=False)
+    _most_iterations: int = field(default=1, init=False)
+    _need: list[float] = field(default_factory=list, init=False)
+
+    def measures_gap(self, cloud_round: int) -> bool:
+        """Measure in rounds 4, 8, 16, ..., which are kept short."""
+        return cloud_round > 2 and (cloud_round + 1) & cloud_round == 0
+
+    def plan(
+        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
+    ) -> Plan | None:
+        """Return the plan of the next cloud round; None when it cannot be paid for."""
+        seconds, tail = observation.seconds_per_sample, _tail(observation)
+        slow = np.ones(len(self.rows)) if seconds is None else np.where(np.isnan(seconds), np.nanmean(seconds), seconds)
+        rows, some = np.maximum(self.rows, 1), np.arange(0, len(self.rows), ceil(len(self.rows) / _LOOKED_AT))
+        self._take_prices(observation, some, slow, tail)
+        cut = seconds is not None and "time_s" in observation.remaining
+        choice = options(rows[some], slow[some], tail, cut)
+        long = 2 * self._most_iterations  # one short round is too little to found a long one on
+        allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[long >= ITERATIONS]
+        of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(choice.done)), allowed, indexing="ij"))
+        best = self._best(observation, readings, choice, of, K)
+        if best is None:
+            return None
+        chosen, iterations = of[best : best + 1], int(K[best])
+        each = steps_of(choice.passes[chosen], choice.longest_s[chosen], rows, slow)[0]
+        self._most_iterations = max(self._most_iterations, iterations)
+        self._need.append(1.0 / (iterations * choice.done[of[best]]))
+        self._last = Plan(int(each.max()), iterations, each)
+        return self._last
+
+    def _best(
+        self, observation: Observation, readings: Sequence[Reading], choice: Options, of: IntArray, K: IntArray
+    ) -> int | None:
+        """Return the place of the best option ``of`` with ``K``; None if none can be paid for."""
+        left, tariffs = observation.remaining, self._ledger.tariffs(observation)
+        loads, done = {name: load[of] for name, load in choice.loads.items()}, choice.done[of]
+        exact = {name: tariff for name, tariff in tariffs.items() if name not in _MEASURED}
+        possible = affordable_rounds(left, exact, loads, K) >= 1.0
+        if not possible.any():
+            return None
+        if self._last is None and len(tariffs) < len(left):  # prices are found out in a short round
+            return int(np.argmin(np.where(possible, np.abs(np.log(done)), np.inf)))
+        rounds, decrease = affordable_rounds(left, tariffs, loads, K), self._worth(readings).decrease(done, K)
+        if np.isinf(rounds).all():
+            return int(np.argmax(decrease))
+        best = int(np.argmax(np.where(possible, rounds * decrease, -1.0)))
+        if rounds[best] >= 2.0:
+            return best
+        careful = {name: amount / _SAFE if name in _MEASURED else amount for name, amount in left.items()}
+        fits = possible & (affordable_rounds(careful, tariffs, loads, K) >= 1.0)
+        return int(np.argmax(np.where(fits, decrease, -1.0) if fits.any() else np.where(possible, rounds, -1.0)))
+
+    def _take_prices(self, observation: Observation, some: IntArray, slow: Array, tail: float) -> None:
+        """Take what the last round cost, unless it was a dearer one that measured gaps."""
+        if self._last is None or self.measures_gap(observation.cloud_round - 1):
+            return
+        each = self._last.steps(some)
+        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow[some], tail).items()}
+        self._ledger.take(observation, self._last, loads)
+
+    def _worth(self, readings: Sequence[Reading]) -> Worth:
+        """Fit what rounds are worth to the readings so far."""
+        at = [reading.cloud_round for reading in readings]
+        gaps = np.log([max(reading.gap, 1e-300) for reading in readings])
+        need = [float(np.mean(self._need[a:b])) for a, b in pairwise(at)]
+        return fitted_worth(np.diff(at).astype(float), -np.diff(gaps), np.array(need), self.drag)
+
+
+def _tail(observation: Observation) -> float:
+    """Return the index of the Pareto law whose mean slow-down was seen; unlucky terminals are still to come."""
+    seen = observation.cloud_round
+    slowdown = (seen * observation.slowdown + 2.0 * 1.5) / (seen + 2.0)
+    return min(16.0, slowdown / max(slowdown - 1.0, 1e-9))
