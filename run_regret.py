@@ -13,16 +13,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from run_scenario import _sources
+from run_trial import inputs_of, simulate
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario
 from scenarios.schema import Scenario
 from scenarios.storage import new_file, read_json, write_json, write_text
 from scenarios.streams import Streams
-from scenarios.traces import trace_bytes
-from scenarios.trials import Trial, inputs_fingerprint
+from scenarios.trials import Trial
 from scenarios.workers import run_jobs
 
 if TYPE_CHECKING:
@@ -45,16 +44,8 @@ class Job:
 
 def run_one(job: Job, report: Callable[[Any], None]) -> None:
     """Run a trial and keep how it ended; runs in a worker process."""
-    from learning.build import build_method, build_setting
-    from netsim.engines import run
-    from netsim.port import Method
-    from netsim.world import build_ground
-
-    trial, data, streams = job.trial, job.federation, Streams(job.trial.seed)
-    setting = build_setting(trial.scenario, data, streams, trial.device)
-    method = cast(Method, build_method(trial.method, trial.scenario.methods[trial.method], setting))
-    ground = build_ground(trial.scenario, data.terminal_task, len(data.task_names), streams)
-    result = run(ground, method, list(data.task_names))
+    trial = job.trial
+    result = simulate(trial, job.federation, threads=1)
     scores = [row["balanced_accuracy"] for row in result.tasks if row["event"] == "end" and row["split"] == "test"]
     limits = {name: getattr(trial.scenario.budget, name) for name in result.totals if name in LIMITS}
     shares = [result.totals[name] / limit for name, limit in limits.items() if limit is not None]
@@ -122,8 +113,7 @@ def run(options: argparse.Namespace) -> int:
     federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in range(options.seeds)}
     first = federations[0]
     levels = scenarios_of(scenario, options, len(first.y) / len(first.terminal_task))
-    rows = [part.tobytes() for task in tasks for part in (task.features, task.labels, task.start, task.stop)]
-    inputs = inputs_fingerprint([*rows, *trace_bytes(scenario.terminals.traces), *_sources(scenario)])
+    inputs = inputs_of(scenario, tasks)
     root = options.out or Path("results") / f"{scenario.name}-regret"
     (root / "runs").mkdir(parents=True, exist_ok=True)
     jobs = []

@@ -105,7 +105,7 @@ def exhibits() -> tuple[Exhibit, ...]:
         )
         for entry in (TIME, COST)
     ]
-    return (*curves, *worst, *_outcomes(), *_workings())
+    return (*curves, *worst, *_outcomes(), *_network(), *_changes(), *_training())
 
 
 def _outcomes() -> tuple[Exhibit, ...]:
@@ -147,8 +147,8 @@ def _outcomes() -> tuple[Exhibit, ...]:
     )
 
 
-def _workings() -> tuple[Exhibit, ...]:
-    """Where it happened and how training went."""
+def _network() -> tuple[Exhibit, ...]:
+    """Where it happened, over which links."""
     return (
         Exhibit(
             "network_map",
@@ -185,6 +185,12 @@ def _workings() -> tuple[Exhibit, ...]:
             draw_load,
             _has_uploads,
         ),
+    )
+
+
+def _changes() -> tuple[Exhibit, ...]:
+    """What happened to terminals on the way: other cells, empty batteries."""
+    return (
         Exhibit(
             "handover_map",
             "mobility",
@@ -210,6 +216,12 @@ def _workings() -> tuple[Exhibit, ...]:
             draw_charge,
             lambda experiment: bool(final_charge(experiment)),
         ),
+    )
+
+
+def _training() -> tuple[Exhibit, ...]:
+    """How training went."""
+    return (
         Exhibit(
             "convergence",
             "convergence",
