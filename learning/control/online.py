@@ -37,7 +37,9 @@ VARIETY = 0.12
 """Half a pass makes (1 + VARIETY / 2) / 2 of the progress of one: it starts from models that are newer."""
 POLISH = 0.02
 """Progress of e passes is that of one and this."""
-_PACE = 12.0  # base-station iterations of a pass each that reduce the gap to 1/e, before anything was measured
+PACE = 12.0
+"""Base-station iterations of a pass each that reduce the gap to 1/e: what is likely."""
+_NEAR = (0.2, 5.0)  # of what is likely, the least and the most that readings can make of it
 _LIKELY_DRAG = 0.15  # over that of the bound, which holds for the direction in which tasks differ least
 _LAGGING = 4.0  # how much those that lag behind hold up the others: 1 is a harmonic mean, infinity the minimum
 _LOOKED_AT = 20_000  # terminals that options are weighed with; of more, every so many-th
@@ -77,27 +79,31 @@ class Worth:
 
 
 def fitted_worth(rounds: Array, drops: Array, need: Array, drag: float, trust: float = 3.0) -> Worth:
-    """Return the least-squares fit of rounds = drop (pace need + drag), with what is likely before measuring.
+    """Return the least-squares fit of rounds = drop (pace need + drag), held near what is likely before measuring.
+
+    Only how pace and drag compare matters for a plan: readings first say how fast everything is, then, as far as rounds
+    differed, what of it is pace and what is drag.
 
     Args:
         rounds: (n,) cloud rounds between readings of the gap.
         drops: (n,) by how much its logarithm fell.
         need: (n,) mean of 1 / (K progress) over those rounds.
-        drag: what it is likely to be.
+        drag: what it is likely to be if the pace is :data:`PACE`.
         trust: how many units of decrease that likelihood is worth.
     """
     falling = drops > 0.0
+    if not falling.any():
+        return Worth(PACE, drag)
     per_unit, x, weight = rounds[falling] / drops[falling], need[falling], drops[falling]
     weight = weight * 0.7 ** np.arange(len(weight))[::-1]
-    if len(x) == 0:
-        return Worth(_PACE, drag)
-    # The likely drag is worth as much as `trust`; a pace must be found from readings alone.
-    xx, x1, ones = (weight * x * x).sum(), (weight * x).sum(), weight.sum() + trust
-    xy, y = (weight * x * per_unit).sum(), (weight * per_unit).sum() + trust * drag
-    determinant = xx * ones - x1 * x1
-    found = (xx * y - x1 * xy) / determinant if determinant > 1e-9 * xx * ones else drag
-    found = min(max(found, 0.0), 10.0 * drag)
-    return Worth(max((xy - found * x1) / xx, 1e-3), found)
+    scale = (weight * per_unit).sum() / (weight * (PACE * x + drag)).sum()
+    likely = scale * np.array([PACE, drag])
+    columns, typical = np.column_stack([x, np.ones(len(x))]), (weight * x).sum() / weight.sum()
+    held = trust * np.diag([typical**2, 1.0])
+    found = np.linalg.solve(
+        columns.T @ (weight[:, None] * columns) + held, columns.T @ (weight * per_unit) + held @ likely
+    )
+    return Worth(*np.clip(found, _NEAR[0] * likely, _NEAR[1] * likely).tolist())
 
 
 @dataclass(frozen=True, eq=False)

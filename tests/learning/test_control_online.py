@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from learning.control.observation import Reading
 from learning.control.online import (
+    PACE,
     OnlineControl,
     Worth,
     fitted_worth,
@@ -51,19 +52,23 @@ def test_progress_is_that_of_the_share_of_a_pass_and_little_more_beyond() -> Non
     assert (found[passes > 1.0] < 1.05).all() and (found[passes < 1.0] / passes[passes < 1.0] < 1.13).all()
 
 
-@given(st.floats(0.5, 40.0), st.floats(0.05, 5.0))
-def test_pace_and_drag_are_found_again_from_rounds_of_different_length(pace: float, drag: float) -> None:
-    law, K, rounds = Worth(pace, drag), np.array([1.0, 2.0, 4.0, 8.0]), np.array([4.0, 3.0, 2.0, 5.0])
+@given(st.floats(0.5, 40.0), st.floats(0.3, 3.0), st.floats(0.05, 5.0))
+def test_the_more_is_read_the_nearer_the_fit_is_to_the_law_that_rounds_follow(
+    pace: float, odd: float, likely: float
+) -> None:
+    law = Worth(pace, odd * likely * pace / PACE)  # drag that is up to three times, or a third of, what is likely
+    K, rounds = np.array([1.0, 2.0, 4.0, 8.0]), np.array([4.0, 3.0, 2.0, 5.0])
     drops = rounds * law.decrease(np.ones(4), K)
-    found = fitted_worth(rounds, drops, 1.0 / K, drag)
-    assert (found.pace, found.drag) == pytest.approx((pace, drag), rel=1e-6)
+    far, near = (fitted_worth(rounds, drops, 1.0 / K, likely, trust) for trust in (1e6, 1e-9))
+    assert (near.pace, near.drag) == pytest.approx((law.pace, law.drag), rel=1e-5)
+    assert far.drag / far.pace == pytest.approx(likely / PACE, rel=1e-3)
 
 
-def test_with_rounds_of_equal_length_the_drag_is_what_is_likely_and_the_pace_explains_the_rest() -> None:
-    rounds, drops = np.array([4.0, 8.0]), np.array([0.8, 1.6])
-    found = fitted_worth(rounds, drops, np.array([1.0, 1.0]), 0.5)
-    assert found.drag == pytest.approx(0.5, abs=1.5)
-    assert found.decrease(np.ones(1), 1)[0] == pytest.approx(0.2, rel=0.05)
+@given(st.floats(0.05, 20.0), st.floats(0.01, 2.0))
+def test_rounds_of_equal_length_say_how_fast_all_is_but_not_why(likely: float, drop: float) -> None:
+    found = fitted_worth(np.array([4.0, 8.0]), np.array([4.0, 8.0]) * drop, np.array([1.0, 1.0]), likely)
+    assert found.drag / found.pace == pytest.approx(likely / PACE, rel=1e-6)
+    assert found.decrease(np.ones(1), 1)[0] == pytest.approx(drop, rel=1e-6)
 
 
 @pytest.mark.parametrize("drops", [[], [-1.0], [0.0, -2.0]])
