@@ -147,7 +147,8 @@ def validated(model: type[M], tree: Mapping[str, Any], source: str | None, prefi
             raise ScenarioError(field, None, "a value; this field is required", source) from None
         if problem["type"] == "extra_forbidden":
             raise ScenarioError(field, problem["input"], _nearest(model, problem["loc"]), source) from None
-        raise ScenarioError(field, problem["input"], _allowed(problem), source) from None
+        value = problem["input"] if location else tree.get("name")  # a rule between sections is the whole scenario's
+        raise ScenarioError(field, value, _allowed(problem), source) from None
 
 
 def _allowed(problem: Any) -> str:
