@@ -69,16 +69,6 @@ class Sites:
         nearest = np.argmin(east * east + north * north, axis=-1)
         return east_m - self.images_m[nearest, 0], north_m - self.images_m[nearest, 1]
 
-    def folded_m(self, xy_m: FloatArray) -> FloatArray:
-        """Return the places inside the network that (n, 2) places up to one network further are copies of, metres."""
-        if not self.wraps_around:
-            return xy_m
-        every = np.broadcast_to(np.arange(0, len(self.xy_m), self.sectors), (len(xy_m), self.masts))
-        east_m, north_m = self.offsets_m(xy_m, every)
-        own = np.argmin(east_m * east_m + north_m * north_m, axis=1)[:, None]
-        offset_m = [np.take_along_axis(axis_m, own, axis=1) for axis_m in (east_m, north_m)]
-        return self.xy_m[every[0, own[:, 0]]] + np.concatenate(offset_m, axis=1)
-
     def neighbours(self, count: int) -> IntArray:
         """Return the base stations that each one has at its own and at the ``count`` nearest other masts.
 

@@ -195,44 +195,44 @@ def enliven(ground: Ground) -> World:
         for site in range(ground.sites)
     ]
     transmit_w = ground.devices.each(transmitting_w).tolist()
-    entities = ground.deployment.entity.tolist()
     radio, interference = _links_in_motion(env, ground)
+    entity, sites = ground.deployment.entity, range(ground.sites)
     uplinks = make_uplinks(
         env=env,
         radio=radio,
-        channel=FadingSlots(radio, entities, streams),
+        channel=FadingSlots(radio, entity.tolist(), streams),
         devices=ground.devices,
         transmit_w=transmit_w,
         meter=terminal_meter,
         budget=budget,
         activity=[site.change for site in on_air],
-        airs=[Air(radio, ground.devices, ground.deployment.entity, streams, site) for site in range(ground.sites)],
+        airs=[Air(radio, ground.devices, entity, streams, site) for site in sites],
         interference=interference,
     )
     serving = ground.deployment.serving.copy()
-    for terminals, steps in ground.traces.bandwidths(ground.deployment.entity):
+    for terminals, steps in ground.traces.bandwidths(entity):
         env.process(vary(env, radio, uplinks, serving, terminals, steps))
-    shared = SharedWires(env, ground.backhaul, ground.sites, backhaul_meter)
+    is_shared = scenario.network.backhaul.shared
     deployment = ground.deployment.copy() if scenario.cells_change else ground.deployment
     return World(
         **vars(ground) | {"radio": radio, "deployment": deployment},
         env=env,
         budget=budget,
-        presences=[_presence(scenario.terminals, ground.traces, entity, streams) for entity in entities],
+        presences=[_presence(scenario.terminals, ground.traces, i, streams) for i in entity.tolist()],
         outages=outages,
         standing=Standing(env, outages) if scenario.base_stations.outage and scenario.cells_change else None,
         uplinks=uplinks,
         interference=interference,
         transmit_w=transmit_w,
-        shared_wires=shared if scenario.network.backhaul.shared else None,
+        shared_wires=SharedWires(env, ground.backhaul, ground.sites, backhaul_meter) if is_shared else None,
         terminal_meter=terminal_meter,
         site_meter=site_meter,
         backhaul_meter=backhaul_meter,
         on_air=on_air,
         traffic=Traffic(),
         serving=serving,
-        wires=[Wire(backhaul_meter, site, ground.backhaul.power_w(site)) for site in range(ground.sites)],
-        downlinks=[Turns(env) for _ in range(ground.sites)],
+        wires=[Wire(backhaul_meter, site, ground.backhaul.power_w(site)) for site in sites],
+        downlinks=[Turns(env) for _ in sites],
     )
 
 

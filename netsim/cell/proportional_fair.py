@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from simpy import Environment
-
 from netsim.cell.stepped import Stepped
-from netsim.cell.uplink import Busy, Duty, Transfer
+from netsim.cell.uplink import Transfer
 
 
 class ProportionalFair(Stepped):
@@ -22,15 +18,7 @@ class ProportionalFair(Stepped):
         duty, busy: see :class:`~netsim.cell.uplink.Uplink`.
     """
 
-    def __init__(
-        self,
-        env: Environment,
-        rate_bps: Callable[[int, int], float],
-        duty: Duty | None = None,
-        busy: Busy | None = None,
-    ) -> None:
-        super().__init__(env, rate_bps, duty, busy)
-        self._turns_s = 0.0  # airtime that an upload has had which was always there
+    _turns_s = 0.0  # airtime that an upload has had which was always there
 
     def _insert(self, transfer: Transfer, now: float) -> None:
         if not self._active:

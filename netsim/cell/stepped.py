@@ -46,6 +46,8 @@ class Stepped(Uplink):
             transfer.rate_bps = rates[terminal]
 
     def _retune(self, terminals: Collection[int], now: float) -> None:
+        if len(terminals) > len(self._active):
+            self._remembered.clear()  # quicker than to look for each
         for rates in self._remembered.values():
             for terminal in terminals:
                 rates.pop(terminal, None)

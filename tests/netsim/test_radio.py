@@ -7,7 +7,6 @@ import pytest
 
 from channel_models.fading import ErgodicSpectralEfficiency, Rician, rayleigh_ergodic_se
 from channel_models.link_adaptation import ShannonGap
-from channel_models.rates import ofdma_rate
 from netsim.cell import Allotted, BandShared, InTurn, MaxMin, ProportionalFair, TimeShared
 from netsim.cohort.engine import simulate_cohorts
 from netsim.engines import needs_processes
@@ -62,7 +61,7 @@ def test_rates_are_band_times_efficiency_after_overhead() -> None:
         whole_bps = 0.75 * 2e6 * float(law.spectral_efficiency(snr))
         assert where.radio.whole_band_bps(i) == pytest.approx(whole_bps, rel=1e-3)
         assert where.radio.band_shared_bps(i, 1) == pytest.approx(where.radio.whole_band_bps(i), rel=1e-12)
-        slice_bps = 0.75 * float(ofdma_rate(2e6, snr, 4, law.spectral_efficiency))
+        slice_bps = 0.75 * 2e6 / 4 * float(law.spectral_efficiency(4 * snr))
         assert where.radio.band_shared_bps(i, 4) == pytest.approx(slice_bps, rel=1e-3)
 
 
