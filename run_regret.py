@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from run_trial import inputs_of, simulate
+from scenarios.command_line import OneLineParser
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario
 from scenarios.schema import Scenario
@@ -88,7 +89,7 @@ def numbers(kind: Callable[[str], Any]) -> Callable[[str], tuple[Any, ...]]:
 
 def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line."""
-    parser = argparse.ArgumentParser(prog="run_regret.py", description=(__doc__ or "").split("\n\n")[0])
+    parser = OneLineParser(prog="run_regret.py", description=(__doc__ or "").split("\n\n")[0])
     parser.add_argument("scenario", type=Path)
     parser.add_argument("--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field")
     parser.add_argument("--seeds", type=int, default=5, metavar="N", help="use seeds 0 .. N-1")

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from run_trial import inputs_of, simulate, write_tables
+from scenarios.command_line import OneLineParser
 from scenarios.errors import ScenarioError
 from scenarios.loading import check, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
@@ -82,21 +83,13 @@ def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
     return summary
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other error here."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message as a ScenarioError."""
-        raise ScenarioError("command line", message, "see --help")
-
-
 def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line.
 
     Raises:
         ScenarioError: an option is unknown or its value impossible.
     """
-    parser = _Parser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
+    parser = OneLineParser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
     parser.add_argument("scenario", type=Path, nargs="?", help="YAML file, e.g. scenarios/urban.yaml")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field; repeatable"

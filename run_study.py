@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from scenarios.cluster import open_cluster, work_through
+from scenarios.command_line import OneLineParser
 from scenarios.errors import ScenarioError
 from scenarios.records import sweep
 from scenarios.storage import new_file, read_json, write_json
@@ -25,21 +26,13 @@ from study_plan import Plan, Planned, index_of, jobs, make_plan, methods_of, mis
 from study_run import Outcome, do_run
 
 
-class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other error here."""
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the message as a ScenarioError."""
-        raise ScenarioError("command line", message, "see --help")
-
-
 def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     """Parse the command line.
 
     Raises:
         ScenarioError: an option is unknown or its value impossible.
     """
-    parser = _Parser(prog="python -m analysis.tradeoff", description=__doc__)
+    parser = OneLineParser(prog="python -m analysis.tradeoff", description=__doc__)
     parser.add_argument("study", type=Path, help="YAML file, or the folder of a study: then nothing is run")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field of the scenario"

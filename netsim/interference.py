@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from simpy import Environment, Event
-from simpy.core import EventPriority
 
 from channel_models.load_coupling import StrongestCells
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
+from netsim.alarm import AFTER_TURNS, BEFORE_ALL, Alarm
 from netsim.cell import Uplink
 from netsim.neighbours import strongest_first
 from netsim.radio import Radio
@@ -27,17 +27,6 @@ from scenarios.network import Interference
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-# Among the events of one instant, of which most have 1. Cells give turns to broadcast with 2, see netsim.turns.
-_FIRST, _LAST, _VERY_LAST = EventPriority(0), EventPriority(2), EventPriority(3)
-
-
-class _At(Event):
-    """Happens after a while, before or after all else that happens at that instant."""
-
-    def __init__(self, env: Environment, delay_s: float, priority: EventPriority) -> None:
-        super().__init__(env)
-        self._ok, self._value = True, None
-        env.schedule(self, priority, delay_s)
 
 
 class _Served(Collection[int]):
@@ -79,7 +68,7 @@ class CoupledInterference:
         self._thermal_w = float(dbm_to_watt(thermal_noise_dbm(up.bandwidth_hz, up.noise_figure_db)))
         self.noise_w = np.full(near.cells, np.nan)
         self.refreshes = 0
-        _At(env, 0.0, _FIRST).callbacks.append(self._refresh)
+        Alarm(env, env.now, self._refresh, BEFORE_ALL)
 
     def add_cell(self, uplink: Uplink, transmitters: Transmitters) -> None:
         """Let the uplink of the next site take part."""
@@ -93,7 +82,7 @@ class CoupledInterference:
         self._pending = True
         now, every_s = self._env.now, self._rule.refresh_s
         next_s = (floor(now / every_s) + 1) * every_s
-        _At(self._env, max(0.0, next_s - now), _LAST).callbacks.append(self._refresh)
+        Alarm(self._env, next_s, self._refresh)
 
     def moved(self, terminals: IntArray, cell: IntArray, gain: FloatArray) -> None:
         """Let the links of ``terminals`` (n,) to (n, k) cells be others from now on; the first cell serves them.
@@ -110,7 +99,7 @@ class CoupledInterference:
         if any(transmitters.on_air() for transmitters in self._transmitters):
             self.changed()
 
-    def _refresh(self, event: Event) -> None:
+    def _refresh(self) -> None:
         """Work out the noise at all sites, and let those uplinks change their rates whose noise has moved."""
         self._pending = False
         self.refreshes += 1
@@ -138,7 +127,7 @@ class CoupledInterference:
     def begin_broadcast(self, site: int) -> Event:
         """Let ``site`` be on the air; the event comes when all that happens at this instant has happened."""
         self._broadcasts[site] += 1
-        return _At(self._env, 0.0, _VERY_LAST)
+        return Alarm(self._env, self._env.now, priority=AFTER_TURNS)
 
     def end_broadcast(self, site: int) -> None:
         """Let ``site`` be off the air."""
