@@ -53,7 +53,8 @@ def test_a_bad_row_is_named(tmp_path: Path, kind: str, rows: str, settings: dict
 
 
 def test_a_link_may_be_dead_for_a_while_if_it_comes_back(tmp_path: Path) -> None:
-    read(tmp_path, "bandwidth_csv", "trace,time_s,factor\na,0,1\na,2,0\n", repeat_s=4.0)
+    traces = read(tmp_path, "bandwidth_csv", "trace,time_s,factor\na,0,1\na,2,0\n", repeat_s=4.0)
+    assert traces.bandwidths == (((0.0, 1.0), (2.0, 0.0)),)
 
 
 @pytest.mark.parametrize("kind", list(HEADERS))
