@@ -172,10 +172,15 @@ def check_method(key: str, entry: MethodEntry) -> tuple[type[Method], Any]:
     """Return the class and the checked parameters of a scenario's method entry.
 
     Raises:
-        ScenarioError: no such method, or a parameter it does not know or allow.
+        ScenarioError: no such method, a parameter it does not know or allow, or a protocol it cannot follow.
     """
     field = f"methods.{key}"
     kind = registry.find(entry.use or key, f"{field}.use" if entry.use else field)
+    if entry.protocol is not None and entry.protocol not in kind.protocols:
+        allowed = " or ".join(kind.protocols)
+        if entry.protocol in kind.obstacles:
+            allowed += f", because {kind.obstacles[entry.protocol]}"
+        raise ScenarioError(f"{field}.protocol", entry.protocol, allowed)
     return kind, registry.parameters(kind, entry.parameters, field)
 
 
@@ -187,7 +192,10 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
             of them.
     """
     kind, parameters = check_method(key, entry)
-    if setting.over_the_air and not (kind.sums_updates or kind.protocol == "isolated"):
+    protocol = entry.protocol or kind.protocols[0]
+    if setting.over_the_air and not (kind.sums_updates or protocol == "isolated"):
         allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
         raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)
-    return kind(setting, parameters)
+    method = kind(setting, parameters)
+    method.protocol = protocol
+    return method

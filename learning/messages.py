@@ -37,6 +37,7 @@ class Sizes:
     Attributes:
         cloud_bits: what the cloud sends to each base station.
         broadcast_bits: what a base station sends to its terminals in every iteration.
+        personal_bits: what it sends to each of its terminals alone, one after the other, besides the broadcast.
         update_bits: what a terminal sends back.
         aggregate_bits: what a base station sends to the cloud.
         samples: (terminals,) visits of a training row per update, certificates included; time and energy follow.
@@ -52,6 +53,7 @@ class Sizes:
     samples: NDArray[np.float64]
     fixed_samples: NDArray[np.float64]
     update_values: int = 0
+    personal_bits: float = 0.0
 
 
 class Cohort(Protocol):

@@ -41,6 +41,10 @@ class Sizes(Protocol):
         """What a base station sends to its terminals in every iteration."""
 
     @property
+    def personal_bits(self) -> float:
+        """What a base station sends to each of its terminals alone, one after the other, besides the broadcast."""
+
+    @property
     def update_bits(self) -> float:
         """What a terminal sends back."""
 
@@ -155,7 +159,11 @@ class Method(Protocol):
     """A learning method, as the network sees it."""
 
     protocol: str
-    """``"hierarchical"``: cloud, base stations and terminals in synchronous rounds; ``"isolated"``: no radio."""
+    """How the network runs it:
+
+    - ``"hierarchical"``: cloud, base stations and terminals in synchronous rounds;
+    - ``"isolated"``: no radio.
+    """
 
     def plan(self, observation: Observation) -> Plan | None:
         """Decide the next cloud round; None ends the run."""

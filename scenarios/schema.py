@@ -101,6 +101,8 @@ class Method(BaseModel):
 
     use: str | None = None
     """Name of the method (see --list-methods) or import path `module:Class`; by default the entry's own key."""
+    protocol: str | None = None
+    """How the network runs it, if the method can be run in several ways; default: the first of those it allows."""
     label: str | None = None
     """Name in figures and tables."""
 

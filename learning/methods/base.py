@@ -8,6 +8,7 @@ time; every call returns at once, with the real work submitted to the deferred q
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -52,8 +53,12 @@ class Method(ABC):
     """Name in figures."""
     Parameters: ClassVar[Any]
     """Frozen pydantic dataclass: each parameter with its meaning, range and limiting case."""
-    protocol = "hierarchical"
-    """How the network runs it: ``"hierarchical"`` or ``"isolated"``."""
+    protocols: ClassVar[tuple[str, ...]] = ("hierarchical",)
+    """How the network may run it, see :class:`netsim.port.Method`; the first unless the scenario names another."""
+    obstacles: ClassVar[Mapping[str, str]] = {}
+    """Why not otherwise, by protocol: what follows "because"."""
+    personal: ClassVar[bool] = False
+    """Whether every terminal has a model of its own; the scores of a task are the means over its terminals' models."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
 
@@ -61,6 +66,7 @@ class Method(ABC):
         self.setting = setting
         self.queue = setting.queue
         self.parameters = parameters
+        self.protocol = self.protocols[0]
         self.evaluator = Evaluator(setting)
         self.controller: Controller = self.make_controller()
         self._trained = np.zeros(setting.terminals, np.int64)
@@ -89,7 +95,10 @@ class Method(ABC):
 
     @abstractmethod
     def models(self) -> tuple[State, IntArray]:
-        """Return where the models in use are, and which (tasks,) row of it is each task's."""
+        """Return where the models in use are, and which (tasks,) row of it is each task's.
+
+        With ``personal`` models it is (terminals,) rows, one for each terminal.
+        """
 
     def adopt(self, sites: IntArray) -> None:
         """Let base stations take in what the cloud sent; by default they need nothing."""
@@ -104,11 +113,17 @@ class Method(ABC):
         return self.controller.plan(observation, None)
 
     def evaluate(self, node: Node) -> Measurement:
-        """Submit a measurement: of one task at its base station, of everything elsewhere."""
+        """Submit a measurement: of one task at its base station, of everything elsewhere.
+
+        Personal models are scored when everything is; the objective is one of a model per task, and not theirs.
+        """
         at_site = node.tier == "base_station"
-        if at_site and not self.setting.edge_metrics:
+        if at_site and (self.personal or not self.setting.edge_metrics):
             return Measurement()
         models, rows = self.models()
+        if self.personal:
+            owners = self.setting.federation.terminal_task
+            return Measurement([], self.evaluator.measure(self.queue, owners, models, rows))
         if at_site:
             task = np.array([node.index])
             return Measurement([], self.evaluator.measure(self.queue, task, models, rows[task]))

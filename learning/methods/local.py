@@ -15,9 +15,8 @@ from learning.control.fixed import FixedControl
 from learning.deferred import Pending
 from learning.descent import Descent
 from learning.distortion import Distortion
-from learning.evaluation import Measurement
 from learning.messages import Cohort, Plan, Sizes
-from learning.methods.base import BoolArray, IntArray, Method, Node
+from learning.methods.base import BoolArray, IntArray, Method
 from learning.setting import Setting
 from learning.state import State
 
@@ -46,7 +45,8 @@ class Local(Method):
 
     label = "Local"
     Parameters = LocalParameters
-    protocol = "isolated"
+    protocols = ("isolated",)
+    personal = True
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
@@ -75,11 +75,6 @@ class Local(Method):
         """Keep the new models of the terminals that finished."""
         who = cohort.terminals[arrived]
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._models, who)])
-
-    def evaluate(self, node: Node) -> Measurement:
-        """Submit the scores of all terminals on their own tasks."""
-        tasks = self.setting.federation.terminal_task
-        return Measurement([], self.evaluator.measure(self.queue, tasks, *self.models()))
 
     def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
         for who, models, finished in batch:

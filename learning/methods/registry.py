@@ -20,6 +20,7 @@ from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
 
 _NOT_METHODS = {"base", "registry"}
+_OF_ALL = ("use", "protocol", "label")  # what every entry of a scenario's methods may state
 
 
 def names() -> list[str]:
@@ -86,9 +87,7 @@ def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> An
     for key in given:
         if key not in known:
             close = difflib.get_close_matches(key, known, n=1)
-            allowed = (
-                f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(sorted([*known, "use", "label"]))
-            )
+            allowed = f"did you mean {close[0]!r}?" if close else "one of " + ", ".join(sorted([*known, *_OF_ALL]))
             raise ScenarioError(f"{field}.{key}", given[key], allowed)
         if isinstance(given[key], float) and not isfinite(given[key]):
             raise ScenarioError(f"{field}.{key}", given[key], "a finite number")

@@ -14,7 +14,7 @@ from learning.methods.base import Method
 from netsim.port import CLOUD, Cohort, Observation
 from tests.learning.driving import Driver, cohort_of, random_federation, setting_of, weights_of
 
-HIERARCHICAL = [name for name in registry.names() if registry.find(name).protocol == "hierarchical"]
+HIERARCHICAL = [name for name in registry.names() if registry.find(name).protocols[0] == "hierarchical"]
 
 
 def method_of(name: str, loss: str, eager: bool = False, **parameters: Any) -> Method:

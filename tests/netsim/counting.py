@@ -26,6 +26,7 @@ class Sizes:
     aggregate_bits: float
     samples: NDArray[np.float64]
     fixed_samples: NDArray[np.float64]
+    personal_bits: float = 0.0
 
 
 @dataclass(frozen=True)
