@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from analysis import network_tables, tables
 from analysis.atomic import write_bytes
 from analysis.compare import compare_at_levels
-from analysis.curves import AUC, BALANCED_ACCURACY, TrialStates, trial_states
-from analysis.figures.registry import Exhibit, exhibits
-from analysis.figures.save import render, save_figure, settle
+from analysis.curves import AUC, BALANCED_ACCURACY, WORST_TASK, TrialStates, task_curves, trial_states
+from analysis.figures.convergence import convergence_rows
+from analysis.figures.registry import exhibits
+from analysis.figures.style import looks
 from analysis.findings import binding_resource, state_findings
+from analysis.interactive import Charts, curve_chart, gather
 from analysis.load import Experiment, NotAnExperimentError, load_experiment
-from analysis.quantities import TIME, number, resource
+from analysis.pages import Picture, draw_picture, fill
+from analysis.quantities import TIME, resource
 from analysis.targets import resource_to_target
 
-_TEMPLATES = Path(__file__).parent / "templates"
 BUDGET_NAMES = {
     "time_s": "time",
     "energy_j": "energy",
@@ -30,17 +28,6 @@ BUDGET_NAMES = {
     "bytes": "traffic",
     "cost": "cost",
 }
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A drawn exhibit, ready to embed: `source` is a data URI of its SVG."""
-
-    name: str
-    section: str
-    caption: str
-    source: str
-    wide: bool
 
 
 def write_report(folder: str | Path) -> Path:
@@ -52,24 +39,27 @@ def write_report(folder: str | Path) -> Path:
     experiment = load_experiment(folder)
     states = trial_states(experiment)
     pictures = [
-        draw_picture(experiment, exhibit, experiment.folder / "figures")
+        draw_picture(
+            exhibit.draw(experiment),
+            experiment.folder / "figures",
+            exhibit.name,
+            exhibit.words(experiment),
+            exhibit.section,
+            exhibit.wide,
+        )
         for exhibit in exhibits()
         if exhibit.available(experiment)
     ]
-    page = _environment().get_template("report.html.j2").render(**page_context(experiment, states, pictures))
     path = experiment.folder / "report.html"
-    write_bytes(path, page.encode("utf-8"))
+    write_bytes(path, fill("report.html.j2", **page_context(experiment, states, pictures)))
     return path
 
 
-def draw_picture(experiment: Experiment, exhibit: Exhibit, folder: Path) -> Picture:
-    """Draws an exhibit, saves its files into `folder` and returns what the page embeds."""
-    figure = exhibit.draw(experiment)
-    settle(figure)
-    save_figure(figure, folder, exhibit.name)
-    code = base64.b64encode(render(figure, "svg")).decode("ascii")
-    source = f"data:image/svg+xml;base64,{code}"
-    return Picture(exhibit.name, exhibit.section, exhibit.words(experiment), source, exhibit.wide)
+def charts_of(experiment: Experiment, states: Sequence[TrialStates]) -> Charts | None:
+    """Charts to look closer at what was learned, and at how near the optimum is."""
+    scores = {measure.name: task_curves(states, measure) for measure in (BALANCED_ACCURACY, WORST_TASK, AUC)}
+    colours = looks(experiment)
+    return gather(curve_chart(scores, colours), curve_chart(convergence_rows(experiment), colours, geometric=True))
 
 
 def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures: Sequence[Picture]) -> dict[str, Any]:
@@ -82,6 +72,7 @@ def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures
         "experiment": experiment,
         "findings": state_findings(experiment, levels, targets, states),
         "pictures": pictures,
+        "charts": charts_of(experiment, states),
         "bound": bound,
         "main_levels": next((t for t in accuracy if t.caption.startswith(f"{bound.axis}:")), None),
         "level_tables": {BALANCED_ACCURACY.name: accuracy, AUC.name: tables.level_tables(experiment, levels, AUC)},
@@ -111,18 +102,6 @@ def budget_text(experiment: Experiment) -> str:
         for name, limit in experiment.budget.items()
     ]
     return ", ".join(limits) if limits else "none: every trial runs to the end of its plan"
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = number
-    return environment
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

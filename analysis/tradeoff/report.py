@@ -11,8 +11,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.atomic import write_bytes
-from analysis.figures.save import save_figure, settle
-from analysis.quantities import number, resource
+from analysis.figures.style import looks_of
+from analysis.interactive import Charts, gather, point_chart
+from analysis.pages import draw_picture, fill
+from analysis.quantities import RESOURCES, number, resource
 from analysis.tradeoff import figures, latex
 from analysis.tradeoff.frame import tidy_frame
 from analysis.tradeoff.fronts import attainment, configurations
@@ -32,7 +34,7 @@ class Findings:
 
 
 def write_study(folder: str | Path) -> Path:
-    """Analyse what is recorded of a study so far; return the path of the page that sums it up.
+    """Analyse what is recorded of a study so far; return the path of the page that sums it up, which needs no network.
 
     Raises:
         NotAStudyError: the folder is not a study's; nothing is written then.
@@ -43,15 +45,30 @@ def write_study(folder: str | Path) -> Path:
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         write_bytes(study.folder / f"{name}.parquet", buffer.getvalue())
-    for name, (figure, _) in found.figures.items():
-        settle(figure)
-        save_figure(figure, study.folder / "figures", name)
+    pictures = [
+        draw_picture(figure, study.folder / "figures", name, caption)
+        for name, (figure, caption) in found.figures.items()
+    ]
     (study.folder / "tables").mkdir(exist_ok=True)
     for name, text in found.tables.items():
         write_bytes(study.folder / "tables" / f"{name}.tex", text.encode("utf-8"))
-    page = study.folder / "study.md"
-    write_bytes(page, _page(study, found).encode("utf-8"))
+    write_bytes(study.folder / "study.md", _page(study, found).encode("utf-8"))
+    told = {"study": study, "sentences": found.sentences, "pictures": pictures, "charts": _charts(study, found)}
+    page = study.folder / "report.html"
+    write_bytes(page, fill("study.html.j2", **told))
     return page
+
+
+def _charts(study: Study, found: Findings) -> Charts | None:
+    """Every configuration, means over seeds, to be filtered by axes."""
+    frame = found.frames.get("runs")
+    if frame is None:
+        return None
+    fields, measure = {axis.field: axis.label for axis in study.axes}, study.questions.measure
+    spent = [entry.key for entry in RESOURCES if entry.key in frame]
+    by = ["method", *fields]
+    means = frame.groupby(by, sort=False, dropna=False)[[*spent, measure]].mean().reset_index()
+    return gather(point_chart(means, fields, study.questions.label, measure, looks_of(study.methods)))
 
 
 def find_out(study: Study) -> Findings:
