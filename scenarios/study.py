@@ -83,6 +83,8 @@ class Questions(Section):
     """Amounts spent at which scores are read, besides a quarter, half and all of every budget that is set."""
     front: Literal["end", "anytime"] = "end"
     """Outcomes that fronts are made of: the ends of runs; or every recorded moment, as if one could stop there."""
+    plans: bool = False
+    """Draw H and K, means over cloud rounds, against the axes too."""
     blocks: Literal["seed", "point"] = "seed"
     """What tests take as one observation: a seed, mean over points; or a point, mean over seeds."""
 

@@ -23,6 +23,8 @@ MEASURES = {
 CERTIFICATES = ("gap", "objective")
 SCORES, CERTIFIED = "scores", "certificates"
 _SPENT = [entry.key for entry in RESOURCES]
+PLANNED = {"local_iterations": "Local iterations H", "bs_iterations": "Base-station iterations K"}
+"""What was planned, means over cloud rounds, by column."""
 _COUNTED = ("participants", "late", "dropped", "unavailable")
 
 
@@ -35,7 +37,7 @@ def run_curve(rounds: pd.DataFrame, tasks: pd.DataFrame) -> tuple[pd.DataFrame, 
     Returns:
         The curve, one row an event, with what had been spent: rows of ``kind`` "scores" hold the scores of the test
         split (of the validation split where there is no other), rows of kind "certificates" hold gap and objective.
-        And a summary: totals, final scores of both splits, participation.
+        And a summary: totals, final scores of both splits, participation, what was planned.
     """
     splits = set(tasks["split"])
     reported = "test" if "test" in splits else "validation"
@@ -59,7 +61,9 @@ def _summary(rounds: pd.DataFrame, tasks: pd.DataFrame, curve: pd.DataFrame, rep
     edges = rounds[rounds["event"] == "edge"]
     counts = {name: float(edges[name].sum()) for name in _COUNTED if name in rounds}
     rest = {"cloud_rounds": float((rounds["event"] == "cloud").sum()), "tasks": float(tasks["task"].nunique())}
-    found = {**totals, **counts, **rest}
+    rounds_done = rounds[rounds["event"] == "cloud"]
+    planned = {name: rounds_done[name].mean() for name in PLANNED if name in rounds}
+    found = {**totals, **counts, **rest, **planned}
     for name in (*MEASURES, *CERTIFICATES):
         values = curve.loc[curve["kind"] == (SCORES if name in MEASURES else CERTIFIED), name]
         found[name] = values.iloc[-1] if len(values) else np.nan

@@ -69,8 +69,8 @@ def panels_of(study: Study, frame: pd.DataFrame) -> tuple[str, str | None, list[
 
 
 @styled
-def draw_response(study: Study, frame: pd.DataFrame) -> Figure:
-    """Final score against the axis with most values, a panel for each value of the next; means over what is left."""
+def draw_response(study: Study, frame: pd.DataFrame, column: str, label: str) -> Figure:
+    """A column against the axis with most values, a panel for each value of the next; means over what is left."""
     along, second, values = panels_of(study, frame)
     columns = min(3, len(values))
     rows = -(-len(values) // columns)
@@ -80,8 +80,8 @@ def draw_response(study: Study, frame: pd.DataFrame) -> Figure:
     entries = looks_of(study.methods)
     for axes, value in zip(grid, values, strict=False):
         part = frame if second is None else frame[frame[second] == value]
-        part = part.groupby([along, "method", "seed"], sort=False)[study.questions.measure].mean().reset_index()
-        _response_panel(axes, study, part, along, entries)
+        part = part.groupby([along, "method", "seed"], sort=False)[column].mean().reset_index()
+        _response_panel(axes, study, part.rename(columns={column: "y"}), along, entries)
         if second is not None:
             axes.set_title(f"{_label(study, second)} {number(value) if isinstance(value, float) else value}")
     for axes in grid[len(values) :]:
@@ -90,7 +90,7 @@ def draw_response(study: Study, frame: pd.DataFrame) -> Figure:
         below = place + columns >= len(values)
         axes.tick_params(labelbottom=below)
         axes.set_xlabel(_label(study, along) if below else "")
-        axes.set_ylabel(study.questions.label if place % columns == 0 else "")
+        axes.set_ylabel(label if place % columns == 0 else "")
     legend_above(figure, handles_of(entries, frame["method"], study.flagship))
     return figure
 
@@ -98,7 +98,7 @@ def draw_response(study: Study, frame: pd.DataFrame) -> Figure:
 def _response_panel(axes: Axes, study: Study, part: pd.DataFrame, along: str, entries: dict[str, Look]) -> None:
     order = [key for key in entries if key in set(part["method"])]
     sns.lineplot(
-        part, x=along, y=study.questions.measure, hue="method", style="method", hue_order=order, style_order=order,
+        part, x=along, y="y", hue="method", style="method", hue_order=order, style_order=order,
         palette={key: entries[key].colour for key in order}, markers={key: entries[key].marker for key in order},
         dashes=False, errorbar=_interval, err_kws={"alpha": 0.15, "linewidth": 0}, markersize=4.0,
         markeredgewidth=0.4, sort=part[along].dtype.kind == "f", legend=False, ax=axes,

@@ -48,6 +48,7 @@ class Questions:
     at: Mapping[str, tuple[float, ...]]
     front: str
     blocks: str
+    plans: bool = False
 
     @property
     def label(self) -> str:
@@ -133,7 +134,14 @@ def load_study(folder: str | Path) -> Study:
             together=tuple(tuple(group) for group in told["together"]),
             methods=tuple(sorted(methods, key=lambda method: method.key != told["flagship"])),
             flagship=told["flagship"],
-            questions=Questions(asked["measure"], **lists, at=at, front=asked["front"], blocks=asked["blocks"]),
+            questions=Questions(
+                asked["measure"],
+                **lists,
+                at=at,
+                front=asked["front"],
+                blocks=asked["blocks"],
+                plans=asked["plans"],
+            ),
             index=pd.read_parquet(root / "index.parquet"),
             records=root / told["records"],
             failed=_failures(root),

@@ -16,6 +16,7 @@ from analysis.interactive import Charts, gather, point_chart
 from analysis.pages import draw_picture, fill
 from analysis.quantities import RESOURCES, number, resource
 from analysis.tradeoff import figures, latex
+from analysis.tradeoff.curve import PLANNED
 from analysis.tradeoff.frame import tidy_frame
 from analysis.tradeoff.fronts import attainment, configurations
 from analysis.tradeoff.load import Study, load_study, run_views
@@ -87,7 +88,10 @@ def find_out(study: Study) -> Findings:
     told += [_front_sentence(study, configured), *_test_sentences(study, ranking, compared)]
     drawn = {"fronts": (figures.draw_fronts(study, attained, configured), _front_caption(study))}
     if study.axes:
-        drawn = {"response": (figures.draw_response(study, frame), _RESPONSE), **drawn}
+        measure = study.questions.measure, study.questions.label
+        drawn = {"response": (figures.draw_response(study, frame, *measure), _RESPONSE), **drawn}
+        for name, label in PLANNED.items() if study.questions.plans else ():
+            drawn[name] = (figures.draw_response(study, frame, name, label), _PLANNED)
     if wanted:
         drawn["prices"] = (figures.draw_prices(study, wanted), _PRICES)
     if len(ranking.ranks) > 1 and ranking.blocks:
@@ -138,6 +142,7 @@ def _test_sentences(study: Study, ranking: Ranking, compared: pd.DataFrame) -> l
 
 
 _RESPONSE = "Score at the end of runs, mean over seeds with its 95 % t interval from three seeds on."
+_PLANNED = "What was planned, mean over cloud rounds and seeds with its 95 % t interval from three seeds on."
 _PRICES = (
     "Share of runs, all points together, that had reached a target by each amount. A curve that ends below 100 %"
     " belongs to runs that were over before; they count as runs that never got there."
