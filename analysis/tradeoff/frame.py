@@ -51,3 +51,16 @@ def over_seeds(frame: pd.DataFrame, column: str, by: Sequence[str]) -> pd.DataFr
         estimate = {"mean": float(interval.mean), "low": float(interval.low), "high": float(interval.high)}
         rows.append({**names, **estimate, "seeds": int(interval.count)})
     return pd.DataFrame(rows, columns=[*by, "mean", "low", "high", "seeds"])
+
+
+def blocks_of(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
+    """(blocks, methods) values of the measure at the ends of runs; a block that lacks a method is left out.
+
+    A block is a seed (mean over points), so that blocks are independent; or a point (mean over seeds), where points
+    are worlds of their own. A seed is averaged over the points at which every method ran with it, so methods are
+    never averaged over different points.
+    """
+    keys = [method.key for method in study.methods]
+    cells = frame.pivot_table(index=["point", "seed"], columns="method", values=study.questions.measure, dropna=False)
+    cells = cells.reindex(columns=keys).dropna()
+    return cells.groupby(level=study.questions.blocks).mean()

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.quantities import number, resource, score
+from analysis.ranks import ALPHA, Ranking
 from analysis.tradeoff.frame import over_seeds
 from analysis.tradeoff.load import Study
 from analysis.tradeoff.prices import GAP
-from analysis.tradeoff.ranks import ALPHA, Ranking
 
 _SPECIAL = str.maketrans(
     {

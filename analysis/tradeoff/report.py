@@ -11,17 +11,18 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from analysis.atomic import write_bytes
+from analysis.figures.ranks import draw_ranks
 from analysis.figures.style import looks_of
 from analysis.interactive import Charts, gather, point_chart
 from analysis.pages import draw_picture, fill
 from analysis.quantities import RESOURCES, number, resource
+from analysis.ranks import ALPHA, Ranking, pairs, rank
 from analysis.tradeoff import figures, latex
 from analysis.tradeoff.curve import PLANNED
-from analysis.tradeoff.frame import tidy_frame
+from analysis.tradeoff.frame import blocks_of, tidy_frame
 from analysis.tradeoff.fronts import attainment, configurations
 from analysis.tradeoff.load import Study, load_study, run_views
 from analysis.tradeoff.prices import goals, prices
-from analysis.tradeoff.ranks import ALPHA, Ranking, blocks_of, pairs, rank
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ def find_out(study: Study) -> Findings:
     if wanted:
         drawn["prices"] = (figures.draw_prices(study, wanted), _PRICES)
     if len(ranking.ranks) > 1 and ranking.blocks:
-        bars = figures.draw_ranks(study, ranking.ranks, ranking.critical, ranking.groups)
+        bars = draw_ranks(ranking, looks_of(study.methods))
         drawn["ranks"] = (bars, _ranks_caption(study, ranking))
     surfaces = pd.concat([part.assign(resource=key) for key, part in attained.items()], ignore_index=True)
     frames = {"runs": frame, "front": configured, "attainment": surfaces, "prices": by_point, "pairs": compared}

@@ -11,12 +11,12 @@ from scipy import stats
 
 from analysis.curves import BALANCED_ACCURACY, TrialCurve, trial_states
 from analysis.load import Experiment
+from analysis.ranks import critical_difference, holm, pairs, rank
 from analysis.tradeoff.curve import CERTIFIED, SCORES, run_curve
 from analysis.tradeoff.fronts import attained_by, nondominated
 from analysis.tradeoff.latex import escaped, tabular
 from analysis.tradeoff.load import climb, step_curve
 from analysis.tradeoff.prices import GAP, SCORE, price_of, shares_reached
-from analysis.tradeoff.ranks import critical_difference, holm, pairs, rank
 
 scores = st.lists(st.one_of(st.just(float("nan")), st.integers(0, 8).map(lambda n: n / 8)), min_size=1, max_size=30)
 

@@ -16,7 +16,6 @@ import pandas as pd
 from scipy import stats
 
 from analysis.compare import paired_difference
-from analysis.tradeoff.load import Study
 
 ALPHA = 0.05
 
@@ -38,18 +37,6 @@ class Ranking:
     p: float
     critical: float
     groups: tuple[tuple[str, ...], ...]
-
-
-def blocks_of(study: Study, frame: pd.DataFrame) -> pd.DataFrame:
-    """(blocks, methods) values of the measure at the ends of runs; a block that lacks a method is left out.
-
-    A seed is averaged over the points at which every method ran with it, so methods are never averaged over
-    different points.
-    """
-    keys = [method.key for method in study.methods]
-    cells = frame.pivot_table(index=["point", "seed"], columns="method", values=study.questions.measure, dropna=False)
-    cells = cells.reindex(columns=keys).dropna()
-    return cells.groupby(level=study.questions.blocks).mean()
 
 
 def rank(blocks: pd.DataFrame) -> Ranking:
