@@ -118,8 +118,8 @@ class TorchModel:
         """See :meth:`~learning.models.Model.descend`."""
         starts = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in (jobs.w, jobs.anchor))
         flat, anchor = starts
-        weights = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in (jobs.learning_rate, jobs.proximal))
-        rate, proximal = (weight.reshape(-1, 1) for weight in weights)
+        factors = (np.reshape(a, (-1, 1)) for a in (jobs.learning_rate, jobs.proximal))
+        rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
 
         for batch in reference_solver.minibatches(self._rows, jobs):
             X, y = self._rows.X[batch.chosen], self._rows.y[batch.chosen]

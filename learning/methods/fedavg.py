@@ -14,6 +14,7 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
+from learning.control.observation import Controller
 from learning.deferred import ALL, Pending
 from learning.descent import Descent, Pull
 from learning.distortion import Distortion, distorted_sum
@@ -62,10 +63,11 @@ class FedAvg(Method):
         self._sites = State(np.tile(start, (setting.tasks, 1)))
         rows = np.diff(setting.federation.terminal_offsets).astype(np.float64)
         self._weights = rows if parameters.weighting == "samples" else np.ones_like(rows)
-        self._site_weights = np.bincount(setting.federation.terminal_task, self._weights, setting.tasks)
+        of_sites = np.bincount(setting.federation.terminal_task, self._weights, setting.tasks)
+        self._site_weights = of_sites.astype(np.float64)
         self._descent = Descent(setting, parameters, self.proximal, self.pull)
 
-    def make_controller(self) -> FixedControl:
+    def make_controller(self) -> Controller:
         """Return fixed H and K."""
         p = self.parameters
         return FixedControl(p.local_iterations, p.bs_iterations, p.cloud_rounds)

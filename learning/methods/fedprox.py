@@ -28,19 +28,25 @@ class ProximalParameters(AveragingParameters):
     pull: Pull = "implicit"
 
 
-class FedProx(FedAvg):
-    """FedAvg with a proximal term."""
+class Pulled:
+    """Makes a kind of FedAvg take its pull from its parameters."""
 
-    label = "FedProx"
-    Parameters: ClassVar[Any] = ProximalParameters
+    parameters: Any
 
     @property
     def proximal(self) -> float:
-        """mu."""
+        """Its weight."""
         return float(self.parameters.proximal)
 
     @property
     def pull(self) -> Pull:
-        """As chosen."""
+        """Where in a step it acts."""
         chosen: Pull = self.parameters.pull
         return chosen
+
+
+class FedProx(Pulled, FedAvg):
+    """FedAvg with a proximal term."""
+
+    label = "FedProx"
+    Parameters: ClassVar[Any] = ProximalParameters

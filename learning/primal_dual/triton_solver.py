@@ -238,8 +238,9 @@ def local_sgd(loss: Loss, rows: Rows, work: DeviceDescents) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` in one launch and return the models reached, (T, d)."""
     w = work.w
     out, order = torch.empty_like(w), torch.empty(work.length, dtype=torch.int32, device=w.device)
-    arguments = (work.orders, work.numbers, work.key, rows.X, rows.y, rows.offsets, w, work.anchor)
-    _launch(triton_kernels.local_sgd, len(w), (*arguments, work.batch, work.before, order, out), _compiled_for(loss, w.shape[1]))
+    data, passes = (rows.X, rows.y, rows.offsets), (work.batch, work.before)
+    arguments = (work.orders, work.numbers, work.key, *data, w, work.anchor, *passes, order, out)
+    _launch(triton_kernels.local_sgd, len(w), arguments, _compiled_for(loss, w.shape[1]))
     return out
 
 
