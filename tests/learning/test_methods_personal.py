@@ -112,7 +112,7 @@ def test_models_on_the_quadratic_toy_are_the_known_ones(name: str, weighting: st
 def test_models_on_the_quadratic_toy_come_to_rest_where_they_should(name: str) -> None:
     parameters, plan = KNOWN[name]
     method = method_of(quadratic_setting(toy(), tasks=6 if name == "soft_sharing" else 1), name, **parameters)
-    Driver(method).run(plan, 250)
+    Driver(method).run(plan, 350)
     last = "limit" if name == "soft_sharing" else "2000"
     np.testing.assert_allclose(state_of(name, method), TOYS[name][last], rtol=0.0, atol=2e-6)
 
