@@ -3,6 +3,9 @@
 A terminal keeps private vectors, the first of which is the model it uses. What it sends up is averaged as in FedAvg.
 The network reports whose update arrived, not how far the others came, so private vectors advance with updates that
 arrive, and a terminal that dropped out or came too late goes on from what it had.
+
+What a paper calls the global model is here the present model of the base station, which the cloud's replaces at the
+beginning of a cloud round. With one base-station iteration per cloud round the methods are the flat ones of the papers.
 """
 
 from __future__ import annotations

@@ -38,6 +38,7 @@ from tests.learning.driving import (
 from tests.learning.quadratic import QuadraticModel, quadratic_setting, toy
 from tests.learning.softmax import softmax_setting
 from tests.learning.test_distortion import NOISY
+from tests.learning.test_engines import _assert_engines_agree
 
 Array = NDArray[Any]
 TOYS = json.loads((Path(__file__).parents[1] / "data" / "personalised_toys.json").read_text())
@@ -238,6 +239,13 @@ def test_a_huge_pull_of_ditto_holds_personal_models_at_the_global_one() -> None:
     assert np.abs(received).max() > 0.1
 
 
+def test_a_huge_pull_towards_the_mean_keeps_everybody_at_the_start() -> None:
+    method = on_data("l2sgd", random_federation(3), proximal=1e12)
+    method._private.values[:] = method._sites.values[:] = method._cloud.values[:] = np.arange(4.0)
+    Driver(method).run(Plan(5, 2), 3)
+    np.testing.assert_allclose(weights_of(method), np.tile(np.arange(4.0), (9, 1)), rtol=0.0, atol=1e-8)
+
+
 def test_a_huge_pull_of_soft_sharing_brings_all_tasks_together() -> None:
     federation = random_federation(3)
     apart, joined = (on_data("soft_sharing", federation, proximal=p) for p in (0.0, 1e11))
@@ -394,6 +402,30 @@ def test_a_terminal_whose_update_is_lost_goes_on_from_what_it_had(name: str) -> 
     assert changed.tolist() == [terminal % 2 == 0 for terminal in range(9)]
 
 
+@pytest.mark.parametrize("weighting", ["samples", "equal"])
+def test_the_mean_of_l2sgd_moves_by_the_share_that_was_heard(weighting: str) -> None:
+    federation = random_federation(9)
+    method = on_data("l2sgd", federation, weighting=weighting)
+    Driver(method).run(Plan(4, 1), 2)
+    before, heard = cloud_of(method)[0], np.arange(9) % 4 > 0
+    Driver(method, lambda terminal, number: bool(heard[terminal])).run(Plan(4, 1), 1)
+    rows = np.diff(federation.terminal_offsets)
+    weights = (rows if weighting == "samples" else np.ones(9))[:, None]
+    moves = (weights * (weights_of(method) - before))[heard].sum(axis=0) / weights.sum()
+    np.testing.assert_allclose(cloud_of(method)[0], before + moves, rtol=0.0, atol=1e-13)
+
+
+def test_a_relaxed_base_station_of_pfedme_goes_a_share_of_the_way_to_the_mean() -> None:
+    federation = random_federation(9)
+    methods = [on_data("pfedme", federation, relaxation=beta) for beta in (1.0, 0.3)]
+    for method in methods:
+        method._sites.values[:] = method._cloud.values[:] = np.arange(4.0)
+        Driver(method, lambda terminal, number: terminal != 4).run(Plan(4, 1), 1)
+    whole, part = (cloud_of(method)[0] - np.arange(4.0) for method in methods)
+    np.testing.assert_allclose(part, 0.3 * whole, rtol=0.0, atol=1e-13)
+    assert np.abs(whole).max() > 0.1
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_base_stations_may_act_together_or_in_turn(name: str) -> None:
     federation = random_federation(10)
@@ -465,6 +497,12 @@ def test_in_an_unreliable_network_deferred_results_are_those_of_at_once(name: st
     outcomes = {row["outcome"] for row in late.participation}
     assert "merged" in outcomes and len(outcomes) > 1
     assert np.any(weights_of(method) != 0.0)
+
+
+@pytest.mark.parametrize("change", [{}, UNRELIABLE], ids=["steady", "unreliable"])
+@pytest.mark.parametrize("name", ALL)
+def test_both_engines_leave_the_same_models_behind(name: str, change: dict[str, Any]) -> None:
+    _assert_engines_agree(name, change, {"methods": {name: {}}, "budget": {"cost": 300}})
 
 
 @pytest.mark.parametrize("name", ALL)
