@@ -415,6 +415,17 @@ def test_the_mean_of_l2sgd_moves_by_the_share_that_was_heard(weighting: str) -> 
     np.testing.assert_allclose(cloud_of(method)[0], before + moves, rtol=0.0, atol=1e-13)
 
 
+def test_a_run_of_moves_of_l2gd_is_as_many_moves_towards_the_same_mean() -> None:
+    model = toy()
+    method = method_of(quadratic_setting(model), "l2gd", proximal=0.4, probability=0.5)
+    driver = Driver(method).run(CoinPlan(2, 1, moves=1), 3)
+    own, mean = weights_of(method), cloud_of(method)[0]
+    driver.run(CoinPlan(1, 1, moves=3), 1)
+    for _ in range(3):
+        own = own + 0.1 * 0.4 * (mean - own)
+    np.testing.assert_allclose(weights_of(method), own - 0.1 * model.A * (own - model.C), rtol=0.0, atol=1e-14)
+
+
 def test_a_relaxed_base_station_of_pfedme_goes_a_share_of_the_way_to_the_mean() -> None:
     federation = random_federation(9)
     methods = [on_data("pfedme", federation, relaxation=beta) for beta in (1.0, 0.3)]
