@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,8 @@ from learning.state import State
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Pull = Literal["implicit", "explicit"]
+"""Where in a step the pull towards another model is taken, see :class:`Descent`."""
 
 
 class StepRule(Protocol):
@@ -31,29 +33,82 @@ class Descent:
     Args:
         setting: rows, model, queue.
         rule: batch size, step size and its decay with the terminal's rounds.
-        proximal: mu, weight of the pull towards the starting model. The pull is taken at the end of a step instead of
-            its start, which is the same as a step size of eta / (1 + eta mu): stable for any mu, where the plain
-            step diverges from eta mu = 2.
+        proximal: mu, weight of the pull towards an anchor, the starting model as a rule; of all terminals, or
+            (terminals,).
+        pull: ``"implicit"`` takes it at the end of a step instead of its start, which is the same as a step size of
+            eta / (1 + eta mu): stable for any mu, where the plain step diverges from eta mu = 2. ``"explicit"`` is the
+            plain step. What they come to rest at is the same.
+        purpose: name of the stream that rows are drawn from.
     """
 
-    def __init__(self, setting: Setting, rule: StepRule, proximal: float = 0.0) -> None:
-        self._setting, self._rule, self._proximal = setting, rule, proximal
-        self._key = setting.streams.key("local rows")
+    def __init__(
+        self,
+        setting: Setting,
+        rule: StepRule,
+        proximal: float | Array = 0.0,
+        pull: Pull = "implicit",
+        purpose: str = "local rows",
+    ) -> None:
+        self._setting, self._rule, self._pull = setting, rule, pull
+        self._proximal = np.broadcast_to(np.asarray(proximal, np.float64), setting.terminals)
+        self._key = setting.streams.key(purpose)
 
-    def submit(self, terminals: IntArray, models: State, rows: IntArray, steps: int, numbers: IntArray) -> Pending:
+    def submit(
+        self, terminals: IntArray, models: State, rows: IntArray, steps: int | IntArray, numbers: IntArray
+    ) -> Pending:
         """Submit ``steps`` steps of each terminal; the value will be the (n, P) models reached.
 
         Args:
             terminals: (n,) whose rows.
             models: where the models to start from are.
             rows: (n,) which of them each terminal starts from.
-            steps: SGD steps.
+            steps: SGD steps, of all or (n,).
             numbers: (n,) how many rounds each terminal has done before.
         """
-        arguments = (terminals, models, rows, steps, numbers)
+        arguments = (terminals, models, rows, np.broadcast_to(steps, len(terminals)), numbers)
         return self._setting.queue.submit(self._run, arguments, reads=[(models, rows)], weight=len(terminals))
 
-    def visits(self, steps: int) -> Array:
+    def run(
+        self,
+        terminals: IntArray,
+        start: Array,
+        steps: IntArray,
+        numbers: IntArray,
+        anchor: Array | None = None,
+        before: int = 0,
+        rate: Array | None = None,
+    ) -> Array:
+        """Return the (n, P) models that steps from ``start`` reach, at once: for operations of the queue.
+
+        Args:
+            terminals, steps, numbers: see :meth:`submit`.
+            start: (n, P) models.
+            anchor: (n, P) what they are pulled towards; the start by default.
+            before: steps of these rounds that have been done; one may go on where another descent has stopped.
+            rate: (n,) step sizes; those of :meth:`rates` by default.
+        """
+        proximal = self._proximal[terminals]
+        plain = self.rates(numbers) if rate is None else rate
+        jobs = SgdJobs(
+            terminals=terminals,
+            w=start,
+            anchor=start if anchor is None else anchor,
+            steps=steps,
+            learning_rate=plain / (1.0 + plain * proximal) if self._pull == "implicit" else plain,
+            rounds=numbers,
+            key=self._key,
+            batch=self._rule.batch_size,
+            ridge=self._setting.coupling.lambda1,
+            proximal=proximal,
+            before=before,
+        )
+        return self._setting.model.descend(jobs)
+
+    def rates(self, numbers: IntArray) -> Array:
+        """Return (n,) the step sizes of terminals that have done so many rounds before."""
+        return np.asarray(self._rule.learning_rate / (1.0 + self._rule.decay * numbers), np.float64)
+
+    def visits(self, steps: int | IntArray) -> Array:
         """Return (terminals,) rows visited in ``steps`` steps; a pass's last batch holds what is left."""
         rows = np.diff(self._setting.federation.terminal_offsets)
         batch = self._rule.batch_size
@@ -61,21 +116,7 @@ class Descent:
         return np.asarray(passes * rows + rest * np.minimum(batch, rows), np.float64)
 
     def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Array]:
-        owners, stores, rows, steps, numbers = zip(*batch, strict=True)
-        sizes = [len(terminals) for terminals in owners]
-        models = np.concatenate([store.values[chosen] for store, chosen in zip(stores, rows, strict=True)])
-        rounds = np.concatenate(numbers)
-        rate = self._rule.learning_rate / (1.0 + self._rule.decay * rounds)
-        jobs = SgdJobs(
-            terminals=np.concatenate(owners),
-            w=models,
-            anchor=models,
-            steps=np.repeat(steps, sizes),
-            learning_rate=rate / (1.0 + rate * self._proximal),
-            rounds=rounds,
-            key=self._key,
-            batch=self._rule.batch_size,
-            ridge=self._setting.coupling.lambda1,
-            proximal=self._proximal,
-        )
-        return np.split(self._setting.model.descend(jobs), np.cumsum(sizes)[:-1])
+        owners, stores, rows, steps, numbers = (list(column) for column in zip(*batch, strict=True))
+        start = np.concatenate([store.values[chosen] for store, chosen in zip(stores, rows, strict=True)])
+        reached = self.run(np.concatenate(owners), start, np.concatenate(steps), np.concatenate(numbers))
+        return np.split(reached, np.cumsum([len(terminals) for terminals in owners])[:-1])

@@ -118,13 +118,14 @@ class TorchModel:
         """See :meth:`~learning.models.Model.descend`."""
         starts = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in (jobs.w, jobs.anchor))
         flat, anchor = starts
-        rate = torch.as_tensor(jobs.learning_rate, dtype=torch.float64, device=self._device)[:, None]
+        factors = (np.reshape(a, (-1, 1)) for a in (jobs.learning_rate, jobs.proximal))
+        rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
 
         for batch in reference_solver.minibatches(self._rows, jobs):
             X, y = self._rows.X[batch.chosen], self._rows.y[batch.chosen]
             with torch.no_grad():
                 slopes = tensor_maths.derivative(self._loss, vmap(self._score)(flat, X), y) * batch.weights
-            pull = jobs.ridge * flat + jobs.proximal * (flat - anchor)
+            pull = jobs.ridge * flat + proximal * (flat - anchor)
             moved = flat - rate * (vmap(grad(self._weighted_score))(flat, X, slopes) + pull)
             flat = torch.where(batch.active[:, None], moved, flat)
         return np.asarray(flat.detach().cpu().numpy())

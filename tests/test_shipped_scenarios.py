@@ -18,9 +18,11 @@ from scenarios.schema import Scenario
 from scenarios.streams import Streams
 
 FOLDER = Path(__file__).parents[1] / "scenarios"
-SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+COMPARISONS = sorted(f"methods/{path.stem}" for path in FOLDER.glob("methods/*.yaml"))
+SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml")) + COMPARISONS
 SMALL = ["data.arguments.samples_per_task=60", "terminals.per_base_station=2"]
 SHORT_S = {"urban": 1.0, "micro": 1.5, "dense_urban": 0.5, "rural": 20.0, "indoor_factory": 0.5, "highway": 8.0}
+SHORT_S |= dict.fromkeys(COMPARISONS, 0.6)
 PRESET = """
 name: any
 presets: [{name}]
@@ -31,8 +33,8 @@ methods: {{fedavg: {{cloud_rounds: 2}}}}
 """
 
 
-def simulated(scenario: Scenario) -> Result:
-    streams, name = Streams(0), next(iter(scenario.methods))
+def simulated(scenario: Scenario, key: str | None = None) -> Result:
+    streams, name = Streams(0), key or next(iter(scenario.methods))
     federation = build_federation(scenario, load_tasks(scenario.data, scenario.learning.loss, Streams(0)), streams)
     method: Any = build_method(name, scenario.methods[name], build_setting(scenario, federation, streams, "cpu"))
     ground = build_ground(scenario, federation.terminal_task, len(federation.task_names), streams)
@@ -56,6 +58,17 @@ def test_a_scenario_learns_within_its_budget_and_accounts_for_every_joule_and_by
     merged = [row for row in result.participation if row["outcome"] == "merged"]
     assert merged
     assert last["objective"] < result.rounds[0]["objective"]
+
+
+@pytest.mark.parametrize("name", COMPARISONS)
+def test_every_method_of_a_comparison_learns_within_its_budget(name: str) -> None:
+    scenario = load_scenario(FOLDER / f"{name}.yaml", [*SMALL, f"budget.time_s={SHORT_S[name]}"])
+    for key in scenario.methods:
+        result = simulated(scenario, key)
+        rows = [row for row in result.tasks if row["split"] == "test"]
+        last = [row["balanced_accuracy"] for row in rows if row["time_s"] == rows[-1]["time_s"]]
+        assert result.rounds[-1]["time_s"] <= SHORT_S[name] * (1.0 + 1e-9), key
+        assert sum(last) / len(last) > 0.55, key  # a model that knows nothing has 0.5
 
 
 def test_cells_of_the_dense_scenario_are_sectors_that_stand_together() -> None:

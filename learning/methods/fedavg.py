@@ -7,19 +7,20 @@ iteration per cloud round it is plain FedAvg.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
+from learning.control.observation import Controller
 from learning.deferred import ALL, Pending
-from learning.descent import Descent
+from learning.descent import Descent, Pull
 from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Plan, Sizes, owners
-from learning.methods.base import BoolArray, IntArray, Method, Node
+from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.segments import segment_sums, within
 from learning.setting import Setting
 from learning.state import State
@@ -36,6 +37,7 @@ class AveragingParameters:
         learning_rate: step size eta at the start.
         decay: the step size is eta / (1 + decay x the terminal's rounds so far); 0 keeps it.
         cloud_rounds: stop after so many; absent: go on until the budget is met.
+        weighting: terminals count by their training rows in all means, or all alike.
     """
 
     local_iterations: int = Field(default=5, ge=1)
@@ -44,10 +46,11 @@ class AveragingParameters:
     learning_rate: float = Field(default=0.1, gt=0)
     decay: float = Field(default=0.0, ge=0)
     cloud_rounds: int | None = Field(default=None, ge=1)
+    weighting: Literal["samples", "equal"] = "samples"
 
 
 class FedAvg(Method):
-    """Averages whole models, weighted by training rows."""
+    """Averages whole models, weighted by training rows or not."""
 
     label = "FedAvg"
     Parameters: ClassVar[Any] = AveragingParameters
@@ -58,10 +61,13 @@ class FedAvg(Method):
         start = setting.model.initial(setting.streams)
         self._cloud = State(start[None].copy())
         self._sites = State(np.tile(start, (setting.tasks, 1)))
-        self._rows = np.diff(setting.federation.terminal_offsets).astype(np.float64)
-        self._descent = Descent(setting, parameters, self.proximal)
+        rows = np.diff(setting.federation.terminal_offsets).astype(np.float64)
+        self._weights = rows if parameters.weighting == "samples" else np.ones_like(rows)
+        of_sites = np.bincount(setting.federation.terminal_task, self._weights, setting.tasks)
+        self._site_weights = of_sites.astype(np.float64)
+        self._descent = Descent(setting, parameters, self.proximal, self.pull)
 
-    def make_controller(self) -> FixedControl:
+    def make_controller(self) -> Controller:
         """Return fixed H and K."""
         p = self.parameters
         return FixedControl(p.local_iterations, p.bs_iterations, p.cloud_rounds)
@@ -70,6 +76,11 @@ class FedAvg(Method):
     def proximal(self) -> float:
         """Weight of the pull towards the model that was broadcast; none here."""
         return 0.0
+
+    @property
+    def pull(self) -> Pull:
+        """Where in a step that pull is taken."""
+        return "implicit"
 
     def models(self) -> tuple[State, IntArray]:
         """The global model, for every task: a base station's own model is on its way to the next average."""
@@ -82,8 +93,12 @@ class FedAvg(Method):
     def sizes(self, plan: Plan) -> Sizes:
         """A whole model everywhere."""
         bits = self.setting.message_bits(self.setting.model.size)
-        visits = self._descent.visits(plan.local_iterations)
+        visits = self.visits(plan)
         return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self.setting.model.size)
+
+    def visits(self, plan: Plan) -> Array:
+        """Return (terminals,) rows visited for an update."""
+        return self._descent.visits(plan.local_iterations)
 
     def adopt(self, sites: IntArray) -> None:
         """Continue from the global model."""
@@ -105,6 +120,14 @@ class FedAvg(Method):
         """Submit the mean of the base stations' models, weighted by training rows."""
         self.queue.submit(self._combine, (), reads=[(self._sites, ALL)], writes=[(self._cloud, ALL)])
 
+    def at_site(self, sites: IntArray, means: Array, weights: Array) -> Array:
+        """Return (S, P) models of sites that have heard (S, 1) ``weights`` of models in their (S, P) ``means``."""
+        return means
+
+    def at_cloud(self, mean: Array) -> Array:
+        """Return the (P,) global model when the sites' models have this mean."""
+        return mean
+
     # What the queue runs ------------------------------------------------------------------------------------
 
     def _copy_down(self, batch: list[tuple[Any, ...]]) -> list[None]:
@@ -114,19 +137,19 @@ class FedAvg(Method):
 
     def _average(self, batch: list[tuple[Any, ...]]) -> list[None]:
         for cohort, models, arrived, distortion in batch:
-            weights = self._rows[cohort.terminals[arrived]]
-            if distortion is not None:
-                changes = (models[arrived] - self._sites.values[cohort.sites]) * weights[:, None]
-                self._sites.values[cohort.sites] += distorted_sum(changes, distortion) / weights.sum()
-                continue
+            weights = self._weights[cohort.terminals[arrived]][:, None]
             offsets = within(arrived, cohort.offsets)
-            heard = np.diff(offsets) > 0
-            total = segment_sums(weights, offsets)[heard, None]
-            means = segment_sums(models[arrived] * weights[:, None], offsets)[heard] / total
-            self._sites.values[cohort.sites[heard]] = means
+            sites = cohort.sites[np.diff(offsets) > 0]
+            totals = segment_sums(weights, offsets)[np.diff(offsets) > 0]
+            if distortion is not None:
+                now = self._sites.values[sites]
+                means = now + distorted_sum((models[arrived] - now) * weights, distortion) / totals
+            else:
+                means = segment_sums(models[arrived] * weights, offsets)[np.diff(offsets) > 0] / totals
+            self._sites.values[sites] = self.at_site(sites, means, totals)
         return [None] * len(batch)
 
     def _combine(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        weights = self.setting.federation.task_samples
-        self._cloud.values[0] = np.average(self._sites.values, axis=0, weights=weights)
+        mean = np.average(self._sites.values, axis=0, weights=self._site_weights)
+        self._cloud.values[0] = self.at_cloud(mean)
         return [None] * len(batch)

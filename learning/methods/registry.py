@@ -96,7 +96,12 @@ def parameters(method: type[Method], given: Mapping[str, Any], field: str) -> An
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         name = ".".join([field, *map(str, problem["loc"])])
-        raise ScenarioError(name, problem["input"], problem["msg"].removeprefix("Input should be ")) from None
+        raise ScenarioError(name, problem["input"], _allowed(problem["msg"])) from None
+
+
+def _allowed(message: str) -> str:
+    """Return what would have been accepted, from what pydantic says."""
+    return message.removeprefix("Input should be ").removeprefix("Value error, ")
 
 
 def summary(method: type[Method]) -> str:

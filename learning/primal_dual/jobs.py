@@ -112,7 +112,9 @@ class SgdJobs:
         key: two 32-bit words, ``Streams.key(purpose)``.
         batch: rows a step; n_j and above is full-batch gradient descent.
         ridge: weight of ||w||^2 / 2.
-        proximal: weight of ||w - anchor||^2 / 2; 0 is FedAvg.
+        proximal: weight of ||w - anchor||^2 / 2, of all jobs or (T,); 0 is FedAvg.
+        before: steps that all jobs have done of this round already: their rows are passed over, so that a round done
+            in pieces meets the rows of a round done at once.
 
     Raises:
         ValueError: if lengths disagree, a step count is negative or the batch is empty.
@@ -127,10 +129,11 @@ class SgdJobs:
     key: tuple[int, int]
     batch: int
     ridge: float = 0.0
-    proximal: float = 0.0
+    proximal: float | Array = 0.0
+    before: int = 0
 
     def __post_init__(self) -> None:
         names = ("w", "anchor", "steps", "learning_rate", "rounds")
-        _require_lengths(self, names, len(self.terminals))
-        if np.any(np.asarray(self.steps) < 0) or self.batch < 1:
-            raise ValueError("steps below 0 or batch below 1")
+        _require_lengths(self, names if np.ndim(self.proximal) == 0 else (*names, "proximal"), len(self.terminals))
+        if np.any(np.asarray(self.steps) < 0) or self.batch < 1 or self.before < 0:
+            raise ValueError("steps or before below 0, or batch below 1")

@@ -174,6 +174,7 @@ def _descend(
     ahead: int,
     anchor: Array,
     steps: int,
+    before: int,
     batch: int,
     rate: float,
     ridge: float,
@@ -191,7 +192,7 @@ def _descend(
     rows, slopes = np.empty(room, np.int64), np.empty(room)
     words = philox_words(0, 0, 0, 0, 0)
     used = first = 0
-    for _ in range(steps if n > 0 else 0):
+    for step in range(before + steps if n > 0 else 0):
         count = min(batch, n - first)
         for k in range(count):
             row = first + k
@@ -202,8 +203,12 @@ def _descend(
                     words = philox_words(used >> 2, stream[0], stream[1], stream[2], stream[3])
                 row = draw(PERMUTATION, row, n, words[used & 3], order)
                 used += 1
-            rows[k] = low + row
-            slopes[k] = slope(code, mu, dot(X, low + row, w, t), y[low + row]) / count
+            if step >= before:
+                rows[k] = low + row
+                slopes[k] = slope(code, mu, dot(X, low + row, w, t), y[low + row]) / count
+        first = (first + count) % n
+        if step < before:
+            continue
         for k in range(count, count + FAN):  # the last few are filled up with nothing
             rows[k], slopes[k] = low, 0.0
         for c in range(gradient.shape[1]):
@@ -213,7 +218,6 @@ def _descend(
         for k in range(0, count, FAN):
             add_rows(X, rows, slopes, k, gradient, 0)
         add_row(gradient, 0, -rate, w, t)
-        first = (first + count) % n
 
 
 @njit(parallel=True, **COMPILED)
@@ -230,7 +234,8 @@ def local_sgd(
     batch: int,
     learning_rate: Array,
     ridge: float,
-    proximal: float,
+    proximal: Array,
+    before: int,
     rounds: Array,
     key0: int,
     key1: int,
@@ -243,7 +248,8 @@ def local_sgd(
 
     Args:
         anchor: (T, d) centre of the proximal term (FedProx), the broadcast model as a rule.
-        steps: (T,) int64 steps of each job; learning_rate: (T,).
+        steps: (T,) int64 steps of each job; learning_rate, proximal: (T,).
+        before: steps of the round whose rows are passed over.
         out_w: (T, d) the models reached.
     """
     mu = curvature(loss_code, smoothing)
@@ -254,8 +260,8 @@ def local_sgd(
         for c in range(w.shape[1]):
             out_w[t, c] = w[t, c]
         ahead = offsets[terminals[min(t + 1, terminals.shape[0] - 1)]]
-        start, stream = (X, y, low, n, ahead, anchor, steps[t], batch), (rounds[t], j, key0, key1)
-        _descend(loss_code, mu, *start, learning_rate[t], ridge, proximal, stream, out_w, t)
+        start, stream = (X, y, low, n, ahead, anchor, steps[t], before, batch), (rounds[t], j, key0, key1)
+        _descend(loss_code, mu, *start, learning_rate[t], ridge, proximal[t], stream, out_w, t)
 
 
 @njit(**COMPILED)

@@ -131,7 +131,7 @@ def minibatches(rows: Rows, jobs: SgdJobs) -> Iterator[Minibatch]:
     terminals, rounds, steps = (_integers(v, rows) for v in (jobs.terminals, jobs.rounds, jobs.steps))
     table, mask = rows.table(terminals)
     counts = mask.sum(1)
-    longest, width = int(steps.max()) if mask.numel() else 0, min(jobs.batch, table.shape[1])
+    longest, width = jobs.before + int(steps.max()) if mask.numel() else 0, min(jobs.batch, table.shape[1])
     slots = torch.arange(width, device=table.device)
     stream = maths.row_stream(Sampling.PERMUTATION, counts, rounds, terminals, jobs.key)
     used, first = torch.zeros_like(counts), torch.zeros_like(counts)
@@ -144,19 +144,21 @@ def minibatches(rows: Rows, jobs: SgdJobs) -> Iterator[Minibatch]:
         picks = torch.where(whole, slots.expand_as(drawn), drawn)
         present = slots < size[:, None]
         weights = present.to(rows.X.dtype) / size.clamp(min=1)[:, None]
-        yield Minibatch(table.gather(1, torch.where(present, picks, 0)), weights, (h < steps) & (counts > 0))
+        if h >= jobs.before:
+            active = (h < jobs.before + steps) & (counts > 0)
+            yield Minibatch(table.gather(1, torch.where(present, picks, 0)), weights, active)
         used, first = used + size, (first + size) % counts.clamp(min=1)
 
 
 def local_sgd(loss: Loss, rows: Rows, jobs: SgdJobs) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` and return the models reached, (T, d)."""
     w, anchor, rate = (_numbers(v, rows) for v in (jobs.w, jobs.anchor, jobs.learning_rate))
-    w = w.clone()
+    w, proximal = w.clone(), _numbers(jobs.proximal, rows).reshape(-1, 1)
     for batch in minibatches(rows, jobs):
         x, y = rows.X[batch.chosen], rows.y[batch.chosen]
         slopes = maths.derivative(loss, torch.einsum("tnd,td->tn", x, w), y)
         gradient = torch.einsum("tnd,tn->td", x, slopes * batch.weights)
-        gradient += jobs.ridge * w + jobs.proximal * (w - anchor)
+        gradient += jobs.ridge * w + proximal * (w - anchor)
         w = torch.where(batch.active[:, None], w - rate[:, None] * gradient, w)
     return w
 

@@ -408,6 +408,7 @@ def local_sgd(
     w: tl.tensor,
     anchor: tl.tensor,
     batch: tl.tensor,
+    before: tl.tensor,
     order: tl.tensor,
     out_w: tl.tensor,
     D: tl.constexpr,
@@ -430,7 +431,7 @@ def local_sgd(
     used, position = tl.full((), 0, tl.int64), tl.full((), 0, tl.int32)
     seed = tl.load(key) | (tl.load(key + 1) << 32)
     word0, word1, word2, word3 = _words(seed, used, round_, terminal)
-    for _ in range(tl.where(n > 0, steps, 0)):
+    for step in range(tl.where(n > 0, before + steps, 0)):
         count = tl.minimum(n - position, batch)
         drawn = tl.where(n > batch, count, 0)
         for i in range(drawn):
@@ -438,8 +439,10 @@ def local_sgd(
                 word0, word1, word2, word3 = _words(seed, used // 4, round_, terminal)
             _shuffle(order, position + i, n, _word(used, word0, word1, word2, word3))
             used += 1
-        slopes = _mean_gradient(X, y, order, model, position, count, drawn, D, BLOCK, TILE, CODE, MU)
-        model -= rate * (slopes + ridge * model + proximal * (model - centre))
+        used_rows = tl.where(step >= before, count, 0)
+        slopes = _mean_gradient(X, y, order, model, position, used_rows, drawn, D, BLOCK, TILE, CODE, MU)
+        change = slopes + ridge * model + proximal * (model - centre)
+        model -= tl.where(step >= before, rate, 0.0) * change
         position = tl.where(position + count < n, position + count, 0)
     tl.store(out_w + job * D + cols, model, mask=cols < D)
 

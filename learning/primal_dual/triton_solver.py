@@ -98,10 +98,10 @@ class TritonSolver:
         terminals, offsets = ranges_of(self.offsets, jobs.terminals)
         orders = _orders(terminals, jobs.steps, jobs.rounds, offsets)
         numbers = np.empty((len(terminals), 3))
-        numbers[:, 0], numbers[:, 1:] = jobs.learning_rate, (jobs.ridge, jobs.proximal)
+        numbers[:, 0], numbers[:, 1], numbers[:, 2] = jobs.learning_rate, jobs.ridge, jobs.proximal
         starts = (self._models(jobs.w, terminals), self._models(jobs.anchor, terminals))
         sent = upload(self.device, orders, np.array(jobs.key, np.int64), numbers, *starts)
-        work = DeviceDescents(int(offsets[-1]), min(jobs.batch, _LONGEST), *sent)
+        work = DeviceDescents(int(offsets[-1]), min(jobs.batch, _LONGEST), jobs.before, *sent)
         reached: Array = local_sgd(self.loss, self.rows, work).cpu().numpy()
         return reached
 
@@ -144,12 +144,14 @@ class DeviceDescents:
     Args:
         length, orders, key, w: as in :class:`DeviceAscents`.
         batch: rows a step, below 2**31.
+        before: steps of the round whose rows are passed over.
         numbers: (T, 3) float64 learning rate, ridge, proximal.
         anchor: (T, d) centres of the proximal term.
     """
 
     length: int
     batch: int
+    before: int
     orders: Tensor
     key: Tensor
     numbers: Tensor
@@ -236,8 +238,9 @@ def local_sgd(loss: Loss, rows: Rows, work: DeviceDescents) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` in one launch and return the models reached, (T, d)."""
     w = work.w
     out, order = torch.empty_like(w), torch.empty(work.length, dtype=torch.int32, device=w.device)
-    arguments = (work.orders, work.numbers, work.key, rows.X, rows.y, rows.offsets, w, work.anchor, work.batch)
-    _launch(triton_kernels.local_sgd, len(w), (*arguments, order, out), _compiled_for(loss, w.shape[1]))
+    data, passes = (rows.X, rows.y, rows.offsets), (work.batch, work.before)
+    arguments = (work.orders, work.numbers, work.key, *data, w, work.anchor, *passes, order, out)
+    _launch(triton_kernels.local_sgd, len(w), arguments, _compiled_for(loss, w.shape[1]))
     return out
 
 

@@ -49,8 +49,9 @@ class QuadraticModel:
     def descend(self, jobs: SgdJobs) -> Array:
         """Gradient descent with the pull that the jobs add; there is no ridge."""
         w, A, C = np.array(jobs.w, np.float64), self.A[jobs.terminals], self.C[jobs.terminals]
+        proximal = np.reshape(jobs.proximal, (-1, 1))
         for step in range(int(np.max(jobs.steps, initial=0))):
-            slope = A * (w - C) + jobs.proximal * (w - jobs.anchor)
+            slope = A * (w - C) + proximal * (w - jobs.anchor)
             w = np.where((step < jobs.steps)[:, None], w - np.asarray(jobs.learning_rate)[:, None] * slope, w)
         return w
 

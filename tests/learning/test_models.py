@@ -45,7 +45,8 @@ def jobs_on(federation: Federation, batch: int, seed: int = 0) -> SgdJobs:
         key=Streams(3).key("rows"),
         batch=batch,
         ridge=0.05,
-        proximal=0.2,
+        proximal=rng.uniform(0.0, 0.5, T),
+        before=2,
     )
 
 

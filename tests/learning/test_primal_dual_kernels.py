@@ -183,7 +183,8 @@ def test_compiled_sgd_equals_the_tensor_sgd(name: str, batch: int, seed: int) ->
         (int(rng.integers(2**32)), int(rng.integers(2**32))),
         batch,
         rng.uniform(0, 1),
-        rng.uniform(0, 1),
+        rng.uniform(0, 1, 6),
+        int(rng.integers(0, 5)),
     )
     a, b = KernelSolver(*data, loss).sgd(jobs), TorchSolver(*data, loss).sgd(jobs)
     np.testing.assert_allclose(a, b, atol=1e-12 * max(1.0, np.abs(a).max()))

@@ -181,6 +181,29 @@ def test_full_batch_sgd_is_gradient_descent_on_the_ridged_and_anchored_mean_loss
 
 
 @pytest.mark.parametrize("kind", SOLVERS)
+@pytest.mark.parametrize("batch", [1, 2, 100])
+def test_a_round_of_sgd_in_pieces_has_the_bits_of_a_round_at_once(kind: Any, batch: int) -> None:
+    solver = kind(*data(), OFFSETS, make_loss("logistic"))
+    jobs = sgd_jobs([0, 2, 3], 9, batch, ridge=0.1, proximal=0.5)
+    w = jobs.w
+    for before, steps in ((0, 4), (4, 1), (5, 4)):
+        w = solver.sgd(replace(jobs, w=w, steps=np.full(3, steps), before=before))
+    np.testing.assert_array_equal(w, solver.sgd(jobs))
+    assert np.abs(w - solver.sgd(replace(jobs, w=w))).max() > 1e-3
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_every_job_may_have_its_own_proximal_weight(kind: Any) -> None:
+    solver = kind(*data(), OFFSETS, make_loss("logistic"))
+    weights = np.array([0.0, 0.7, 3.0])
+    found = solver.sgd(replace(sgd_jobs([0, 2, 3], 5, 2), proximal=weights))
+    for t, weight in enumerate(weights.tolist()):
+        np.testing.assert_array_equal(found[t], solver.sgd(sgd_jobs([0, 2, 3], 5, 2, proximal=weight))[t])
+    with pytest.raises(ValueError, match="one entry for each of the 3 jobs"):
+        replace(sgd_jobs([0, 2, 3], 5, 2), proximal=weights[:2])
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
 def test_minibatches_walk_through_fresh_permutations_and_end_each_epoch_with_what_is_left(kind: Any) -> None:
     X, y = data()
     solver = kind(X, y, OFFSETS, make_loss("logistic"))

@@ -98,7 +98,7 @@ def compiled(kernel: Any, dtype: str, **fixed: Any) -> Any:
     types = dict.fromkeys(kernel.arg_names, f"*{dtype}")
     types |= dict.fromkeys(("orders", "key", "terminals", "places", "starts", "offsets"), "*i64")
     types |= dict.fromkeys(("scales", "numbers", "scores", "out"), "*fp64")
-    types |= {"order": "*i32", "batch": "i32"} | dict.fromkeys(fixed, "constexpr")
+    types |= {"order": "*i32", "batch": "i32", "before": "i32"} | dict.fromkeys(fixed, "constexpr")
     names = list(kernel.arg_names)
     source = compiler.ASTSource(
         kernel,
@@ -120,7 +120,7 @@ def test_every_kernel_compiles_and_reads_its_rows_sixteen_bytes_a_thread(
     fixed = {"CODE": loss.code, "MU": loss.smoothness}
     kernels = [(triton_kernels.local_dual_ascent, fixed | {"SAMPLING": int(sampling)}) for sampling in Sampling]
     kernels += [(triton_kernels.terminal_sums, fixed), (triton_kernels.dual_image, fixed)]
-    kernels += [(triton_kernels.local_sgd, fixed), (triton_kernels.local_sgd, fixed | {"batch": 1})]
+    kernels += [(triton_kernels.local_sgd, fixed), (triton_kernels.local_sgd, fixed | {"batch": 1, "before": 1})]
     wide = "ld.global.v4.b32" if dtype == "fp32" else "ld.global.v2.b64"
     for kernel, values in kernels:
         assert wide in compiled(kernel, dtype, **values).asm["ptx"]
@@ -259,6 +259,8 @@ def test_minibatch_descent_agrees(name: str, batch: int, dtype: Any, tolerance: 
     w, anchor, rates = rng.normal(size=(5, 5)), rng.normal(size=(5, 5)), rng.uniform(0.01, 0.1, 5)
     jobs = SgdJobs(who, w, anchor, np.array([6, 5, 9, 0, 2]), rates, who + 2**31, (3, 4), batch, 0.3, 0.8)
     assert_close(card.sgd(jobs), host.sgd(jobs), tolerance)
+    later = replace(jobs, proximal=rates * 9.0, before=3)
+    assert_close(card.sgd(later), host.sgd(later), tolerance)
 
 
 @on_device
