@@ -47,19 +47,17 @@ class Noise:
 
 def by_slots(uploads: list[Upload], channel: Noise, scheduler: Scheduler) -> list[Fate]:
     """Go from slot to slot; whoever is there when one begins takes part in it."""
-    fates, ends_s = [Fate() for _ in uploads], [inf for _ in uploads]
+    fates = [Fate() for _ in uploads]
     standing: dict[int, float] = {}
     order = sorted(range(len(uploads)), key=lambda i: uploads[i].start_s)
     slot = 0
     while not all(fate.over for fate in fates):
         begins_s = slot * SLOT_S
         members = [i for i in order if uploads[i].start_s <= begins_s + 1e-9 and not fates[i].over]
-        for place, i in enumerate(order):
-            if i in members and i not in standing:
-                start_s = uploads[i].start_s
-                there = [j for j in order[: place + 1] if ends_s[j] > start_s]
-                fair_bps = channel.mean_bps(uploads[i].terminal) / len(there)
-                standing[i] = scheduler.newcomer(fair_bps, int(start_s / SLOT_S + 1e-6))
+        for i in members:
+            if i not in standing:
+                fair_bps = channel.mean_bps(uploads[i].terminal) / len(members)
+                standing[i] = scheduler.newcomer(fair_bps, int(uploads[i].start_s / SLOT_S + 1e-6))
         if members:
             rates = np.stack([channel.rates_bps(uploads[i].terminal, slot, 1)[0] for i in members])
             before = np.array([standing[i] for i in members])
@@ -71,13 +69,12 @@ def by_slots(uploads: list[Upload], channel: Noise, scheduler: Scheduler) -> lis
                 left_bits = uploads[i].bits - fates[i].sent_bits
                 leaves_s = min(uploads[i].cancel_s, begins_s + SLOT_S)
                 if rate > 0.0 and begins_s + left_bits / rate <= leaves_s:
-                    ends_s[i] = begins_s + left_bits / rate
-                    fates[i] = Fate(ends_s[i], uploads[i].bits, 0.0, True)
+                    fates[i] = Fate(begins_s + left_bits / rate, uploads[i].bits, 0.0, True)
                 else:
                     fates[i].sent_bits += rate * (leaves_s - begins_s)
         for i, upload in enumerate(uploads):
             if not fates[i].over and upload.cancel_s <= begins_s + SLOT_S:
-                fates[i].over, ends_s[i] = True, upload.cancel_s
+                fates[i].over = True
         slot += 1
     return fates
 
