@@ -1,8 +1,9 @@
 """Uploads that are short against the fading of their channel: the luck that is left in their rates.
 
 At flow level an upload runs at its mean over fading. That is right for one that lasts many coherence times or covers
-many independent sub-bands; others get a factor from here (:mod:`channel_models.slow_fading`), from one normal number per
-(seed, terminal, iteration): all methods and all ways to share the band meet the same luck. Schedulers do not know it.
+many independent sub-bands; others get a factor from here (:mod:`channel_models.slow_fading`), from one normal number
+per (seed, terminal, iteration): all methods and all ways to share the band meet the same luck, which schedulers do not
+know of.
 """
 
 from __future__ import annotations
