@@ -187,7 +187,7 @@ LIMITS = [
     ("round_robin", 5e-3, 0.6, 1.6, 0.6),
     ("round_robin", 50e-3, 1.3, 5.0, 1.1),
     ("round_robin", 500e-3, 4.0, 12.0, 5.0),
-    ("proportional_fair", 5e-3, 0.6, 1.8, 0.5),
+    ("proportional_fair", 5e-3, 0.9, 2.0, 0.8),
     ("proportional_fair", 50e-3, 1.8, 5.0, 2.0),
     ("proportional_fair", 500e-3, 5.0, 14.0, 4.0),
 ]
