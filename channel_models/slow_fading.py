@@ -109,7 +109,7 @@ def rivals(n: int, states: float) -> float:
 
     Each of n users has n - 1 others to be better than and m - 1 other states to be better in; choice is as wide as
     their harmonic sum. It is among n where there are many states, among m where there are many users, and there is
-    none, turns, for one state. Proportional fairness on channels that stand still bears it out to 6 % of the gain for
+    none, turns, for one state. Proportional fairness on channels that stand still bears it out to 5 % of the gain for
     n and m alike, and 2 % for n >> m.
     """
     if n == 1 or math.isinf(states):
