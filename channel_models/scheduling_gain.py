@@ -78,9 +78,9 @@ class SelectionGain:
         self._rows: list[list[float]] = self.gains.tolist()
         self._log_counts = [math.log(n) for n in self.COUNTS]
 
-    def gain(self, n: int, snr_linear: float) -> float:
-        """Return G for one of ``n`` >= 1 terminals with mean SNR ``snr_linear`` >= 0."""
-        if n == 1:
+    def gain(self, n: float, snr_linear: float) -> float:
+        """Return G for one of ``n`` >= 1 terminals with mean SNR ``snr_linear`` >= 0; n need not be whole."""
+        if n <= 1:
             return 1.0
         span = self.HIGHEST_DB - self.LOWEST_DB
         snr_db = 10.0 * math.log10(snr_linear) if snr_linear > 0.0 else float(self.LOWEST_DB)

@@ -20,6 +20,7 @@ from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
 from netsim.relay import carry, working
+from netsim.slow_fading import SlowFading
 from netsim.terminal import Assignment, Terminal
 from netsim.world import World
 
@@ -43,6 +44,7 @@ class BaseStation:
         self.terminals = terminals
         self.edge_rounds = 0
         self._allotter = Allotter(world, index)
+        self._fading = SlowFading(world.radio, world.deployment.entity, world.streams)
         listening = world.scenario.network.downlink.duty
         self._receive_w = {terminal.index: terminal.device.rx_power_w * listening for terminal in terminals}
         self._outages, outage = world.outages[index], world.scenario.base_stations.outage
@@ -109,8 +111,9 @@ class BaseStation:
         def begin() -> Assignment:
             indices = np.array([terminal.index for terminal in scheduled])
             gathering = self._gather(indices.tolist(), sizes)
-            clocks = self._allotter.hand_out(indices, sizes)
-            return Assignment(sizes, cloud_round, self.edge_rounds, gathering, len(scheduled), since_s, clocks)
+            asked, clocks = len(scheduled), self._allotter.hand_out(indices, sizes)
+            fades = self._fading.factors(indices, self.edge_rounds, sizes.update_bits)
+            return Assignment(sizes, cloud_round, self.edge_rounds, gathering, asked, since_s, clocks, fades)
 
         if self.world.scenario.cells_change:
             mission = Mission(self.index, sizes.broadcast_bits, self._radiate, begin)

@@ -35,6 +35,7 @@ ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "network.uplink.power_control": lambda scenario: scenario.network.uplink.power_control is not None,
     "network.interference.model": lambda scenario: scenario.network.interference.model == "coupled",
     "network.uplink.share": lambda scenario: scenario.network.uplink.share not in ("ofdma", "tdma"),
+    "network.uplink.slow_fading": lambda scenario: scenario.network.uplink.slow_fading,
     "network.uplink.transfer": lambda scenario: scenario.network.uplink.transfer == "over_the_air",
     "mobility": lambda scenario: scenario.mobility is not None,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from channel_models.fading import ErgodicSpectralEfficiency, FadingLaw
 from channel_models.link_adaptation import LinkAdaptation
 from channel_models.scheduling_gain import selection_gain
 from channel_models.sinr import downlink_sinr
+from channel_models.slow_fading import rivals, states_to_choose_from
 from channel_models.units import dbm_to_watt, thermal_noise_dbm
 from netsim.beams import Beams, flat_snr, make_beams
 from netsim.deployment import Deployment
@@ -202,8 +204,18 @@ class Radio:
 
     def proportional_fair_bps(self, terminal: int, n: int) -> float:
         """Mean uplink rate with an ``n``-th of the turns, given to whose fading is best just then, bit/s."""
-        gain = selection_gain(*self.laws(terminal)).gain(n, self.uplink_snr.item(terminal))
+        among = rivals(n, self._states_to_choose_from)
+        gain = selection_gain(*self.laws(terminal)).gain(among, self.uplink_snr.item(terminal))
         return self.whole_band_bps(terminal) / n * gain
+
+    @property
+    def _states_to_choose_from(self) -> float:
+        """Independent states of a channel among which a proportional-fair scheduler picks; infinity in fast fading."""
+        up = self.network.uplink
+        if not up.slow_fading:
+            return inf
+        window_s = up.slots.averaging_slots * up.slots.slot_s
+        return states_to_choose_from(up.slots.sub_bands, window_s, up.slots.coherence_time_s)
 
     def laws(self, terminal: int) -> tuple[LinkAdaptation, FadingLaw]:
         """Return the link law of an instant and the law of the fading on the serving link."""

@@ -34,6 +34,7 @@ class Assignment:
         asked: how many terminals share this iteration.
         since_s: when it began; a terminal that was off since has not received the model.
         cpu_hz: processor clocks of terminals that are told theirs, hertz.
+        fades: factors on the uplink rates of terminals whose fading does not average out.
     """
 
     sizes: Sizes
@@ -43,6 +44,7 @@ class Assignment:
     asked: int
     since_s: float
     cpu_hz: Mapping[int, float] = field(default_factory=dict)
+    fades: Mapping[int, float] = field(default_factory=dict)
 
 
 class Terminal:
@@ -238,7 +240,7 @@ class Terminal:
         leaves_s, compute_s = self._fate(assignment.edge_round, row.samples)
         if not (yield from self._compute(compute_s, leaves_s, row)):
             return False
-        if not (yield from self._upload(sizes.update_bits, leaves_s, row)):
+        if not (yield from self._upload(assignment, leaves_s, row)):
             return False
         serving = self.world.serving.item(self.index)
         if serving != self.site and assignment.gathering.open:
@@ -300,7 +302,7 @@ class Terminal:
             row.compute_s = self.env.now - started_s
         return compute_s < stays_s  # not from the clock, which may have rounded to before leaves_s
 
-    def _upload(self, bits: float, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
+    def _upload(self, assignment: Assignment, leaves_s: float, row: Participation) -> Generator[Event, Any, bool]:
         """Ask for access and send the update; False if the terminal left, or its site failed, first."""
         started_s, upload, serving = self.env.now, None, self.world.serving.item(self.index)
         standing = self.world.standing  # with it, whoever has to leave a failed site is told
@@ -313,7 +315,8 @@ class Terminal:
             stands = standing is None or standing.is_up(self.world.serving.item(self.index))
             if self.env.now >= leaves_s or not stands:
                 return False
-            upload = self._sending = Upload(self.world, self.index, bits)
+            bits, fade = assignment.sizes.update_bits, assignment.fades.get(self.index, 1.0)
+            upload = self._sending = Upload(self.world, self.index, bits, fade)
             if leaves_s < inf:
                 yield upload.done | self.env.timeout(leaves_s - self.env.now)
             else:

@@ -87,11 +87,15 @@ def make_uplinks(
 
 
 def _check(up: UplinkRules, coupled: bool) -> None:
-    """Refuse ways to send that set powers themselves beside those that set them otherwise."""
+    """Refuse ways to send that set powers or fade themselves beside what sets them otherwise."""
     controlled = up.power_control is not None
     if controlled and up.share in ("allotted", "slots"):
         allowed = "ofdma, tdma, proportional_fair, max_min or sequential with power_control"
         raise ScenarioError("network.uplink.share", up.share, allowed)
+    if up.slow_fading and (up.share == "slots" or up.transfer == "over_the_air"):
+        raise ScenarioError(
+            "network.uplink.slow_fading", True, "false with slots or over_the_air, which fade themselves"
+        )
     if up.transfer == "over_the_air" and (controlled or coupled or up.duty < 1.0):
         allowed = "digital with power_control, a duty below 1 or coupled interference"
         raise ScenarioError("network.uplink.transfer", up.transfer, allowed)

@@ -18,6 +18,7 @@ class Upload:
         world: the physical world.
         terminal: whose.
         bits: how much.
+        fade: factor on its rate, whatever the cell: it takes as long as ``bits`` / ``fade`` without one.
 
     Attributes:
         done: succeeds when the last bit has arrived, in whichever cell.
@@ -28,21 +29,21 @@ class Upload:
         OutOfBudgetError: its bytes do not fit into what is left.
     """
 
-    def __init__(self, world: World, terminal: int, bits: float) -> None:
-        self.world, self.terminal, self.bits = world, terminal, bits
+    def __init__(self, world: World, terminal: int, bits: float, fade: float = 1.0) -> None:
+        self.world, self.terminal, self.bits, self._fade = world, terminal, bits, fade
         self.left_bits, self.sent_bytes = bits, 0.0
         self._transfer: Transfer | None = None
         self._uplink = world.uplinks[world.serving.item(terminal)]
         if self._uplink.prepaid and not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        self._transfer = self._uplink.start(terminal, bits)
+        self._transfer = self._uplink.start(terminal, bits / fade)
         self.done: Event = self._transfer.done
 
     def pause(self) -> None:
         """Be off the air for now."""
         if self._transfer is None or self.done.triggered:
             return
-        unsent_bits = self._uplink.cancel(self._transfer)
+        unsent_bits = self._uplink.cancel(self._transfer) * self._fade
         self._transfer = None
         if unsent_bits <= _ROUNDING * self.bits:  # the last bit arrives at this very instant
             unsent_bits = 0.0
@@ -53,7 +54,7 @@ class Upload:
         """Go on in the cell that serves the terminal now, unless all has been sent."""
         if self._transfer is None and not self.done.triggered:
             self._uplink = self.world.uplinks[self.world.serving.item(self.terminal)]
-            self._transfer = self._uplink.start(self.terminal, self.left_bits)
+            self._transfer = self._uplink.start(self.terminal, self.left_bits / self._fade)
             self._transfer.done = self.done
 
     def start_over(self) -> float:
@@ -70,8 +71,10 @@ class Upload:
         """Be off the air for good, and count what has been sent."""
         unsent_bits = self.left_bits
         if self._transfer is not None:
-            unsent_bits = self._uplink.cancel(self._transfer)
-            self.left_bits = self._transfer.bits  # where all send together it is known only when they begin
+            unsent_bits = self._uplink.cancel(self._transfer) * self._fade
+            self.left_bits = (
+                self._transfer.bits * self._fade
+            )  # where all send together it is known only when they begin
             self._transfer = None
         self._count(unsent_bits)
         self.world.budget.refund("bytes", unsent_bits / 8.0)

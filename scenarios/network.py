@@ -259,6 +259,11 @@ class Uplink(Section):
     all run equally fast; sequential: one after the other in order of arrival; allotted: a slice of its own for every
     scheduled terminal, for the whole iteration, see allocation; slots: see slots."""
     slots: Slots = Slots()
+    slow_fading: bool = False
+    """What is left of fading in an upload that lasts few coherence times. false: every upload runs at its mean over
+    fading; true: rates get a random factor per terminal and iteration, the more the shorter the upload is against
+    slots.coherence_time_s and the fewer of slots.sub_bands it covers, and proportional_fair gains less where fading is
+    slower than the average over slots.averaging_slots. Not with slots, which fade themselves, nor over the air."""
     allocation: Literal["equal_split", "proportional", "min_max_delay", "energy_minimal"] = "equal_split"
     """allotted: equal_split: equal slices; proportional: to bits over spectral efficiency; min_max_delay: all arrive
     together, as early as possible; energy_minimal: all arrive at deadline_s at the least energy of processors and

@@ -80,12 +80,14 @@ class SlotLevel(Uplink):
         self._channel, self._scheduler = channel, scheduler
         self._slot_s, self._burst_slots = slot_s, burst_slots
         self._members: list[Transfer] = []  # in the order of the columns of the plan
+        self._fresh: dict[Transfer, tuple[int, int]] = {}  # slot in which each began, and the first it takes part in
         self._plan: deque[_Slot] = deque()
         self._plan_ends_s = inf
         self._told = self._owed_s = self._standing = self._left_bits = np.empty(0)
 
     def _insert(self, transfer: Transfer, now: float) -> None:
         self._enter(transfer)
+        self._fresh[transfer] = self._slot_at(now)
         self._replan(now)
 
     def _remove(self, transfer: Transfer, now: float) -> None:
@@ -129,22 +131,29 @@ class SlotLevel(Uplink):
 
     def _replan(self, now: float) -> None:
         """Keep what is granted in the present slot, and grant anew from the next one on."""
-        going = self._carry_over()
-        index = floor(now / self._slot_s + _EDGE)
+        index, first = self._slot_at(now)
+        going = self._carry_over(first)
         self._plan.clear()
-        if now - index * self._slot_s > _EDGE * self._slot_s:
+        if first > index:
             if going is None or going.index != index:
                 nothing = np.zeros(len(self._members))
                 going = _Slot(index, nothing, nothing, self._standing)
             self._plan.append(going)
-            index += 1
         self._plan_ends_s = inf
         if any(self._channel.mean_bps(transfer.terminal) > 0.0 for transfer in self._members):
-            self._grant(index, now)
+            self._grant(first, now)
         self._tell(now)
 
-    def _carry_over(self) -> _Slot | None:
-        """Give the columns to the present members; return the present slot, if it has been planned."""
+    def _slot_at(self, now: float) -> tuple[int, int]:
+        """Return which slot it is, and which is the first that has not begun: the same at its very edge."""
+        index = floor(now / self._slot_s + _EDGE)
+        return index, index + (now - index * self._slot_s > _EDGE * self._slot_s)
+
+    def _carry_over(self, first: int) -> _Slot | None:
+        """Give the columns to the present members; return the present slot, if it has been planned.
+
+        Slots from ``first`` on have not begun.
+        """
         column = {transfer: place for place, transfer in enumerate(self._members)}
         self._members = list(self._active)
         places = [column.get(transfer, -1) for transfer in self._members]
@@ -152,17 +161,21 @@ class SlotLevel(Uplink):
         def kept(values: FloatArray) -> FloatArray:
             return np.append(values, 0.0)[places]
 
-        fresh = np.array([0.0 if transfer in column else self._newcomer(transfer) for transfer in self._members])
-        self._standing, self._owed_s = kept(self._standing) + fresh, kept(self._owed_s)
+        self._standing, self._owed_s = self._welcome(kept(self._standing), first), kept(self._owed_s)
         self._left_bits = np.array([transfer.remaining_bits for transfer in self._members])
         if not self._plan:
             return None
         slot = self._plan[0]
-        return _Slot(slot.index, kept(slot.rate_bps), kept(slot.share), kept(slot.standing) + fresh)
+        return _Slot(slot.index, kept(slot.rate_bps), kept(slot.share), self._welcome(kept(slot.standing), first))
 
-    def _newcomer(self, transfer: Transfer) -> float:
-        slot = floor(self.env.now / self._slot_s + _EDGE)
-        return self._scheduler.newcomer(self._channel.mean_bps(transfer.terminal) / len(self._active), slot)
+    def _welcome(self, standing: FloatArray, first: int) -> FloatArray:
+        """Return standings with those of newcomers: fair among all who are there when their first slot begins."""
+        self._fresh = {t: slots for t, slots in self._fresh.items() if t in self._active and slots[1] >= first}
+        for place, transfer in enumerate(self._members):
+            if transfer in self._fresh:
+                fair_bps = self._channel.mean_bps(transfer.terminal) / len(self._active)
+                standing[place] = self._scheduler.newcomer(fair_bps, self._fresh[transfer][0])
+        return standing
 
     def _grant(self, first: int, now: float) -> None:
         """Schedule from slot ``first`` to the end of its burst, or until the first upload is done."""

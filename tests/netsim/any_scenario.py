@@ -42,8 +42,12 @@ def terminals(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...] = SHARES, **fixed: Any) -> World:
+def worlds(
+    draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...] = SHARES, fading: bool = True, **fixed: Any
+) -> World:
     """Return a fresh world that lasts a few simulated seconds; without a low ceiling no two links are equally fast."""
+    share = draw(st.sampled_from(shares))
+    slow = fading and share != "slots" and draw(st.booleans())
     settings: dict[str, Any] = {
         "budget": {"time_s": draw(st.floats(0.1, 3.0))},
         "terminals": draw(terminals()),
@@ -56,8 +60,10 @@ def worlds(draw: st.DrawFn, max_bit_s_hz: float = 7.4063, shares: tuple[str, ...
         "base_stations": {"static_power": draw(st.sampled_from(["none", "airtime", "always"]))},
         "network": {
             "link": {"max_bit_s_hz": max_bit_s_hz},
+            "propagation": {"fading": "rayleigh" if slow else "none"},
             "uplink": {
-                "share": draw(st.sampled_from(shares)),
+                "share": share,
+                "slow_fading": slow,
                 "allocation": draw(st.sampled_from(ALLOCATIONS)),
                 "deadline_s": draw(st.floats(0.01, 0.3)),
                 "slots": {"scheduler": draw(st.sampled_from(["round_robin", "proportional_fair"]))},

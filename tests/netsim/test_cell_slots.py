@@ -17,7 +17,7 @@ from netsim.cell import BestAgainstAverage, RoundRobin, Scheduler, SlotLevel, Ti
 from netsim.slot_fading import FadingSlots
 from scenarios.streams import Streams
 from tests.netsim.sharing import Fate, Upload, drive
-from tests.netsim.slot_fidelity import Study
+from tests.netsim.slot_fidelity import FLOWS, Study
 from tests.netsim.worlds import scenario, world
 
 SLOT_S = 1e-3
@@ -47,19 +47,17 @@ class Noise:
 
 def by_slots(uploads: list[Upload], channel: Noise, scheduler: Scheduler) -> list[Fate]:
     """Go from slot to slot; whoever is there when one begins takes part in it."""
-    fates, ends_s = [Fate() for _ in uploads], [inf for _ in uploads]
+    fates = [Fate() for _ in uploads]
     standing: dict[int, float] = {}
     order = sorted(range(len(uploads)), key=lambda i: uploads[i].start_s)
     slot = 0
     while not all(fate.over for fate in fates):
         begins_s = slot * SLOT_S
         members = [i for i in order if uploads[i].start_s <= begins_s + 1e-9 and not fates[i].over]
-        for place, i in enumerate(order):
-            if i in members and i not in standing:
-                start_s = uploads[i].start_s
-                there = [j for j in order[: place + 1] if ends_s[j] > start_s]
-                fair_bps = channel.mean_bps(uploads[i].terminal) / len(there)
-                standing[i] = scheduler.newcomer(fair_bps, int(start_s / SLOT_S + 1e-6))
+        for i in members:
+            if i not in standing:
+                fair_bps = channel.mean_bps(uploads[i].terminal) / len(members)
+                standing[i] = scheduler.newcomer(fair_bps, int(uploads[i].start_s / SLOT_S + 1e-6))
         if members:
             rates = np.stack([channel.rates_bps(uploads[i].terminal, slot, 1)[0] for i in members])
             before = np.array([standing[i] for i in members])
@@ -71,13 +69,12 @@ def by_slots(uploads: list[Upload], channel: Noise, scheduler: Scheduler) -> lis
                 left_bits = uploads[i].bits - fates[i].sent_bits
                 leaves_s = min(uploads[i].cancel_s, begins_s + SLOT_S)
                 if rate > 0.0 and begins_s + left_bits / rate <= leaves_s:
-                    ends_s[i] = begins_s + left_bits / rate
-                    fates[i] = Fate(ends_s[i], uploads[i].bits, 0.0, True)
+                    fates[i] = Fate(begins_s + left_bits / rate, uploads[i].bits, 0.0, True)
                 else:
                     fates[i].sent_bits += rate * (leaves_s - begins_s)
         for i, upload in enumerate(uploads):
             if not fates[i].over and upload.cancel_s <= begins_s + SLOT_S:
-                fates[i].over, ends_s[i] = True, upload.cancel_s
+                fates[i].over = True
         slot += 1
     return fates
 
@@ -184,25 +181,43 @@ def test_over_a_long_time_the_rates_average_to_the_ergodic_rate_and_no_fading_is
     np.testing.assert_allclose(steady.rates_bps(1, 0, 20).sum(axis=1), steady.mean_bps(1), rtol=1e-4)
 
 
-# How far the flow level may be off: mean and largest difference of an upload's time, in per cent.
+# How far the flow level may be off: mean and largest difference of an upload's time, and of the makespan, in per cent,
+# each the mean over seeds. docs/network.md has what is measured over ten.
 LIMITS = [
-    ("round_robin", 5e-3, 0.6, 2.0),
-    ("round_robin", 50e-3, 2.5, 6.0),
-    ("round_robin", 500e-3, 5.0, 14.0),
-    ("proportional_fair", 5e-3, 8.5, 18.0),
-    ("proportional_fair", 50e-3, 9.8, 21.0),
-    ("proportional_fair", 500e-3, 14.0, 28.0),
+    ("round_robin", 5e-3, 0.6, 1.6, 0.6),
+    ("round_robin", 50e-3, 1.3, 5.0, 1.1),
+    ("round_robin", 500e-3, 4.0, 12.0, 5.0),
+    ("proportional_fair", 5e-3, 0.9, 2.0, 0.8),
+    ("proportional_fair", 50e-3, 1.8, 5.0, 2.0),
+    ("proportional_fair", 500e-3, 5.0, 14.0, 4.0),
 ]
 
 
-@pytest.mark.parametrize(("scheduler", "coherence_time_s", "mean", "largest"), LIMITS)
+@pytest.mark.parametrize(("scheduler", "coherence_time_s", "mean", "largest", "makespan"), LIMITS)
 def test_flows_are_as_close_to_slots_as_fading_lets_them(
-    scheduler: str, coherence_time_s: float, mean: float, largest: float
+    scheduler: str, coherence_time_s: float, mean: float, largest: float, makespan: float
 ) -> None:
-    study = Study(scheduler, coherence_time_s, uploads=10, bits=8e6)
-    errors = np.array([study.errors(seed) for seed in (0, 1)]) * 100.0
-    assert errors[:, 0].mean() < mean
-    assert errors[:, 1].mean() < largest
+    study = Study(scheduler, coherence_time_s)
+    errors = np.mean([study.errors(seed) for seed in (0, 1, 2)], axis=0) * 100.0
+    assert errors[0] < mean
+    assert errors[1] < largest
+    assert abs(errors[2]) < makespan
+
+
+def test_who_takes_slow_fading_for_fast_overrates_the_choice_of_the_scheduler() -> None:
+    study = Study("proportional_fair", 50e-3, slow_fading=False)
+    assert study.errors(0)[2] < -0.07
+
+
+@pytest.mark.parametrize("scheduler", ["round_robin", "proportional_fair"])
+def test_luck_spreads_the_times_of_flows_about_as_slots_are_spread(scheduler: str) -> None:
+    study, seeds = Study(scheduler, 300e-3, uploads=6, bits=3e6, slot_s=2e-3, luck=True), range(40)
+    flows, slots = (
+        np.array([study.finishes_s(share, seed) for seed in seeds]) for share in (FLOWS[scheduler], "slots")
+    )
+    spread = [float(np.sqrt(np.mean((t.std(axis=0) / t.mean(axis=0)) ** 2))) for t in (flows, slots)]
+    assert 0.7 < spread[0] / spread[1] < 1.5
+    assert flows.max(axis=1).mean() == pytest.approx(slots.max(axis=1).mean(), rel=0.07)
 
 
 def test_choosing_by_channel_beats_turns_as_the_flow_level_says() -> None:

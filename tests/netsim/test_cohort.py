@@ -42,7 +42,7 @@ def test_both_engines_record_the_same_of_terminals_on_their_own(data: st.DataObj
 
 
 def _hold_to_each_other(data: st.DataObject, protocol: str) -> None:
-    where: World = data.draw(worlds(30.0, ("tdma", "ofdma"), budget=data.draw(budgets())))
+    where: World = data.draw(worlds(30.0, ("tdma", "ofdma"), fading=False, budget=data.draw(budgets())))
     for j, hardware in enumerate(list(where.devices)):
         if hardware.battery_j is not None:  # what happens first is not defined where two batteries die together
             change(where, j, battery_j=hardware.battery_j * (1.0 + 0.01 * j))

@@ -95,6 +95,7 @@ ONLY_PROCESSES: dict[str, dict[str, Any]] = {
     "terminals.diurnal": {"terminals": {"diurnal": {}}},
     "terminals.traces": {"terminals": {"traces": {}}},
     "network.backhaul.shared": {"network": {"backhaul": {"shared": True}}},
+    "network.uplink.slow_fading": {"network": {"uplink": {"slow_fading": True}}},
     "base_stations.sleep": {"base_stations": {"static_power": "always", "sleep": {}}},
     "base_stations.outage": {"base_stations": {"outage": {"mean_up_s": 1.0, "mean_down_s": 1.0}}},
     "terminals.classes.dvfs.policy": {
