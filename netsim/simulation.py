@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 
 from netsim.base_station import BaseStation
 from netsim.compute import Luck
+from netsim.decentralised import decentralised, gather
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.lone_terminal import LoneTerminal
 from netsim.mobility.failover import Failover
 from netsim.mobility.roaming import Roaming
 from netsim.mobility.whereabouts import Whereabouts
 from netsim.participation import ParticipationLog
-from netsim.port import Method
+from netsim.port import DecentralisedMethod, Method
 from netsim.protocols import hierarchical, isolated
 from netsim.recorder import Recorder, Row
 from netsim.result import Activity, Records, Result, Usage, make_result
@@ -35,16 +37,18 @@ def simulate(
     """
     recorder = Recorder(world, method, on_cloud)
     limit_terminal_energy(world)
-    alone = method.protocol == "isolated"
-    log = recorder.participation
+    alone, log = method.protocol == "isolated", recorder.participation
     lone = [LoneTerminal(world, method, index, log) for index in range(world.terminals)] if alone else []
-    terminals: Sequence[Terminal] = lone or _terminals(world, log)
+    company = gather(world, cast(DecentralisedMethod, method), log) if method.protocol == "decentralised" else None
+    peers = company.peers if company is not None else []
+    terminals: Sequence[Terminal] = lone or peers or _terminals(world, log)
     stations = [
         BaseStation(world, method, site, [terminals[i] for i in world.terminals_of(site)], recorder)
         for site in range(world.sites)
     ]
     law = world.scenario.mobility
-    whereabouts = None if alone or not world.scenario.cells_change else Whereabouts(world)
+    stays = lone or peers or not world.scenario.cells_change
+    whereabouts = None if stays else Whereabouts(world)
     if whereabouts is not None:
         roaming = None if law is None else Roaming(world, terminals, law, whereabouts)
         if world.standing is not None:
@@ -52,6 +56,8 @@ def simulate(
     recorder.start()
     if alone:
         world.env.process(isolated(world, method, lone, recorder))
+    elif company is not None:
+        world.env.process(decentralised(world, cast(DecentralisedMethod, method), company, recorder))
     else:
         for terminal in terminals:
             terminal.start()
