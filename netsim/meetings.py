@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from simpy import Environment, Event
 
-from netsim.port import IntArray
+from netsim.port import IntArray, Mixing
 from netsim.topology import Topology
 
 
@@ -111,6 +111,14 @@ class Meetings:
         if theirs is not None and sender in theirs.told:
             mine.meet(receiver, theirs.work)
             theirs.meet(sender, mine.work)
+
+    def mixing(self, node: int, round_: int, meeting: Meeting) -> Mixing:
+        """Return what a node has at the end of a round."""
+        graph = self.topology.at(round_)
+        neighbours = graph.of[node]
+        met = np.array([other in meeting.met for other in neighbours.tolist()], np.bool_)
+        works = [meeting.met[other] for other in neighbours[met].tolist()]
+        return Mixing(node, round_, meeting.work, neighbours, len(neighbours), graph.degrees[neighbours], met, works)
 
     def close(self, node: int, round_: int) -> None:
         """Let a node have done with a round: whom it has not met it will not meet."""

@@ -14,7 +14,7 @@ from netsim.accounts import OutOfBudgetError
 from netsim.lone_terminal import LoneTerminal
 from netsim.meetings import Meeting, Meetings
 from netsim.participation import Participation, ParticipationLog
-from netsim.port import Contacts, DecentralisedMethod, Mixing, Plan, Sizes
+from netsim.port import Contacts, DecentralisedMethod, Plan, Sizes
 from netsim.terminal import Steps
 from netsim.world import World
 
@@ -111,16 +111,8 @@ class Peer(LoneTerminal):
             self._working = False
         self.log.append(row)
         if meeting is not None:
-            self._mix(number, meeting)
+            self.method.mix(self._meetings.mixing(self.index, number, meeting))
         self._meetings.close(self.index, number)
-
-    def _mix(self, number: int, meeting: Meeting) -> None:
-        graph = self._meetings.topology.at(number)
-        neighbours = graph.of[self.index]
-        met = np.array([other in meeting.met for other in neighbours.tolist()], np.bool_)
-        works = [meeting.met[other] for other in neighbours[met].tolist()]
-        degree, degrees = len(neighbours), graph.degrees[neighbours]
-        self.method.mix(Mixing(self.index, number, meeting.work, neighbours, degree, degrees, met, works))
 
     def _exchange(
         self, number: int, meeting: Meeting, contacts: Contacts, leaves_s: float, row: Participation

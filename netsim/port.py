@@ -241,9 +241,20 @@ class DecentralisedMethod(Method, Protocol):
     """A method whose nodes mix what they have with what their neighbours in a graph have sent, without a centre.
 
     A round of a node is local work, an exchange with its neighbours, and mixing. Neighbours may be a round ahead, so
-    what travels is the name of a piece of work, not the present state of a node. If terminals are the nodes, a work is
-    what :meth:`train` returned for a cohort of that terminal alone, and the plan's K is the number of rounds.
+    what travels is the name of a piece of work, not the present state of a node.
     """
+
+    nodes: str
+    """Who the nodes of the graph are:
+
+    - ``"terminals"``: one plan is made; its K is the number of rounds. A work is what :meth:`train` returned for a
+      cohort of that terminal alone; :meth:`merge` is never called, for nothing is kept before it is mixed.
+    - ``"base_stations"``: every round is planned as a cloud round is. The work of one is what :meth:`offer` returned
+      after K iterations with its terminals; :meth:`adopt` and :meth:`combine` are never called.
+    """
+
+    def offer(self, node: int) -> Any:
+        """Put aside what a base station has at the end of its iterations, and return a name for it."""
 
     def contacts(self, node: int, round_: int, neighbours: IntArray) -> Contacts:
         """Return whom of its ``neighbours`` (k,) a node exchanges messages with, and how much it sends to each.

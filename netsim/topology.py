@@ -52,7 +52,7 @@ class Pairs:
             ScenarioError: more than :data:`MOST_NODES`.
         """
         if len(entity) > MOST_NODES:
-            raise ScenarioError("network.graph.nodes", len(entity), f"at most {MOST_NODES} nodes")
+            raise ScenarioError("nodes of network.graph", len(entity), f"at most {MOST_NODES}")
         a, b = np.triu_indices(len(entity), 1)
         return cls(entity, a, b, np.hypot(*(xy_m[a] - xy_m[b]).T), np.ones(len(a), np.bool_))
 

@@ -12,16 +12,17 @@ _ALIKE = ("complete", "geometric")  # kinds that come out the same whenever they
 
 
 class Graph(Section):
-    """The graph of methods that run decentralised; the others take no notice of it."""
+    """The graph of methods that run decentralised; the others take no notice of it.
 
-    nodes: Literal["terminals", "base_stations"] = "terminals"
-    """terminals: they train, exchange models over device_to_device links and mix them, and base stations play no part;
-    base_stations: each iterates K times with its terminals, then exchanges models with its neighbours, over wires like
-    those to the cloud (backhaul.rate_bps, latency_s, energy_j_per_bit)."""
+    Its nodes are terminals or base stations, as the method says. Terminals train, exchange models over device_to_device
+    links and mix them; base stations iterate with their terminals and exchange models over wires like those to the
+    cloud (backhaul.rate_bps, latency_s, energy_j_per_bit), or, with backhaul.shared, over the shared wire to it.
+    """
+
     kind: Literal["complete", "ring", "erdos_renyi", "geometric", "file"] = "erdos_renyi"
     """complete: everybody with everybody; ring: everybody with two others, in the order of the indices or, with
     redraw_every, in a random one; erdos_renyi: every pair with ``probability``, independently; geometric: all pairs
-    within radius_m; file: the pairs in edges_csv. Terminals out of each other's reach have no edge, whatever the kind."""
+    within radius_m; file: the pairs in edges_csv. Terminals out of each other's reach have no edge in any kind."""
     probability: Annotated[float, Field(gt=0, le=1)] = 0.5
     """erdos_renyi: of every edge."""
     radius_m: Positive | None = None
