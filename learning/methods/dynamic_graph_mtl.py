@@ -47,7 +47,7 @@ class DynamicGraphParameters(GossipParameters):
 
 @plain_dataclass(frozen=True, eq=False)
 class _Edges:
-    """The edges of a node in a round, (k,) each: to whom, whether they met, whether they compared, Metropolis weights."""
+    """The edges of a node in a round, (k,) each: to whom, if they met, if they compared, Metropolis weights."""
 
     others: IntArray
     met: BoolArray
