@@ -63,13 +63,13 @@ class EdgePeer(BaseStation):
         self._meetings.leave(self.index)
 
     def _present(self) -> Steps:
-        """Be away while the site is down, if it skips rounds then; otherwise wait for its repair."""
+        """Be away while the site is down, if it skips rounds then."""
         while (from_s := self.takes_part_from_s()) > self.env.now:
             self._meetings.leave(self.index)
             yield self.env.timeout(from_s - self.env.now)
-        yield from self._repaired()
 
     def _round(self, number: int, plan: Plan) -> Steps:
+        yield from self._repaired()
         up_until_s = self._outages.on_until_s(self.env.now) if self._skips else inf
         sizes = self.method.sizes(plan)
         for _ in range(plan.bs_iterations):

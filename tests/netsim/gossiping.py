@@ -37,6 +37,7 @@ class Gossiping(Counting):
     """
 
     protocol: str = "decentralised"
+    nodes: str = "terminals"
     bits: float = 2e4
     step: float = 0.0
     values: NDArray[np.float64] = field(default_factory=lambda: np.arange(64.0))
