@@ -122,10 +122,8 @@ class Peer(LoneTerminal):
         try:
             if meeting.waiting and not (yield from self._pass(self._company.link.access_delay_s, leaves_s)):
                 return False
-            for receivers, bits in self._messages(contacts):
-                wanted = [receiver for receiver in receivers if receiver in meeting.waiting]
-                if wanted and not (yield from self._send(number, wanted, bits, leaves_s)):
-                    return False
+            if not (yield from self._send_all(number, meeting, contacts, leaves_s)):
+                return False
             if leaves_s < inf:
                 yield meeting.complete | self.env.timeout(max(0.0, leaves_s - self.env.now))
             else:
@@ -133,6 +131,17 @@ class Peer(LoneTerminal):
         finally:
             row.upload_s = self.env.now - started_s
         return meeting.complete.triggered
+
+    def _send_all(self, number: int, meeting: Meeting, contacts: Contacts, leaves_s: float) -> Reached:
+        """Send to all neighbours that may still be met; False if the terminal left first."""
+        try:
+            for receivers, bits in self._messages(contacts):
+                wanted = [receiver for receiver in receivers if receiver in meeting.waiting]
+                if wanted and not (yield from self._send(number, wanted, bits, leaves_s)):
+                    return False
+        finally:
+            self._power("transmit", 0.0)
+        return True
 
     def _messages(self, contacts: Contacts) -> list[tuple[list[int], float]]:
         """Return the transmissions of a round: to whom, and how many bits."""
@@ -155,13 +164,12 @@ class Peer(LoneTerminal):
         company, started_s, whole = self._company, self.env.now, False
         if not self.world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
-        airtime_s = bits / float(company.bps[self.index, receivers].min())
+        airtime_s = bits / min(company.bps.item(self.index, receiver) for receiver in receivers)
         self._power("transmit", self.world.transmit_w[self.index])
         company.hear(receivers, +1)
         try:
             whole = yield from self._pass(airtime_s, leaves_s)
         finally:
-            self._power("transmit", 0.0)
             company.hear(receivers, -1)
             share = 1.0 if whole else min(1.0, (self.env.now - started_s) / airtime_s)
             self.world.budget.refund("bytes", (1.0 - share) * bits / 8.0)
