@@ -16,7 +16,7 @@ from netsim.meetings import Meeting, Meetings
 from netsim.participation import Participation, ParticipationLog
 from netsim.port import Contacts, DecentralisedMethod, Plan, Sizes
 from netsim.terminal import Steps
-from netsim.world import World
+from netsim.world import World, transmitting_w
 
 Reached = Generator[Event, Any, bool]
 
@@ -30,12 +30,14 @@ class Company:
         bps: (terminals, terminals) rate from one to another, bit/s.
 
     Attributes:
+        transmit_w: (terminals,) what each transmitter draws at full power, watts.
         peers: all of them, by index.
     """
 
     def __init__(self, world: World, meetings: Meetings, bps: NDArray[np.float64]) -> None:
         self.world, self.meetings, self.bps = world, meetings, bps
         self.link = world.scenario.network.device_to_device
+        self.transmit_w: list[float] = world.devices.each(transmitting_w).tolist()
         self.peers: list[Peer] = []
         self._heard = [0] * world.terminals
 
@@ -165,7 +167,7 @@ class Peer(LoneTerminal):
         if not self.world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
         airtime_s = bits / min(company.bps.item(self.index, receiver) for receiver in receivers)
-        self._power("transmit", self.world.transmit_w[self.index])
+        self._power("transmit", company.transmit_w[self.index])
         company.hear(receivers, +1)
         try:
             whole = yield from self._pass(airtime_s, leaves_s)

@@ -75,6 +75,14 @@ def test_bytes_are_degree_times_bits_and_a_broadcast_counts_once(sending: str, m
     assert last["energy_terminal_compute_j"] == pytest.approx(80 * ROUND_S * 1e-28 * 1e27, rel=1e-9)
 
 
+def test_power_control_of_the_uplink_is_none_of_the_links_between_terminals() -> None:
+    settled = alike()
+    control = {"uplink": settled.network.uplink.model_dump() | {"power_control": {"alpha": 1.0}}}
+    quiet = Scenario.model_validate(settled.model_dump() | {"network": settled.network.model_dump() | control})
+    plain, controlled = (gossip(world(each, 2, 4), rounds(3)).rounds[-1] for each in (settled, quiet))
+    assert plain == controlled
+
+
 def test_who_hears_two_at_once_draws_power_for_one_receiver() -> None:
     triangle = gossip(world(alike(graph={"kind": "complete"}, link={"sending": "broadcast"}), 1, 3), rounds(10))
     pair = gossip(world(alike(graph={"kind": "complete"}), 1, 2), rounds(10))
