@@ -104,6 +104,6 @@ def _sources(scenario: Scenario) -> list[bytes]:
     files += [Path(module.__file__) for module in modules if module.__file__]
     motion = scenario.mobility
     named_files: tuple[str | None, ...] = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
-    named_files += (None if motion is None else motion.trace_path,)
+    named_files += (None if motion is None else motion.trace_path, scenario.network.graph.edges_csv)
     files += [Path(path) for path in named_files if path is not None and Path(path).is_file()]
     return [path.read_bytes() for path in files]

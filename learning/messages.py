@@ -56,6 +56,19 @@ class Sizes:
     personal_bits: float = 0.0
 
 
+@dataclass(frozen=True, eq=False)
+class Contacts:
+    """Whom a node of a graph exchanges messages with in a round.
+
+    Attributes:
+        nodes: (k,) neighbours, ascending.
+        bits: (k,) what it sends to each of them.
+    """
+
+    nodes: IntArray
+    bits: NDArray[np.float64]
+
+
 class Cohort(Protocol):
     """Terminals that were sent a model together, grouped by base station."""
 

@@ -162,7 +162,9 @@ class Method(Protocol):
     """How the network runs it:
 
     - ``"hierarchical"``: cloud, base stations and terminals in synchronous rounds;
-    - ``"isolated"``: no radio.
+    - ``"isolated"``: no radio;
+    - ``"decentralised"``: the nodes of a graph exchange models with their neighbours, see
+      :class:`DecentralisedMethod`.
     """
 
     def plan(self, observation: Observation) -> Plan | None:
@@ -196,3 +198,70 @@ class Method(Protocol):
 
     def settle(self) -> None:
         """Compute everything that is pending."""
+
+
+class Contacts(Protocol):
+    """Whom a node exchanges messages with in a round."""
+
+    @property
+    def nodes(self) -> IntArray:
+        """(k,) neighbours, ascending."""
+
+    @property
+    def bits(self) -> NDArray[np.float64]:
+        """(k,) what it sends to each of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Mixing:
+    """What a node has at the end of a round.
+
+    Attributes:
+        node: which.
+        round: number of the round.
+        work: what it has sent.
+        neighbours: (k,) its neighbours in the graph of the round, ascending.
+        degree: how many they are.
+        degrees: (k,) how many each of them has itself.
+        met: (k,) whom it has exchanged messages with, both ways; whoever it has met has met it.
+        works: what they have sent, of those it has met only.
+    """
+
+    node: int
+    round: int
+    work: Any
+    neighbours: IntArray
+    degree: int
+    degrees: IntArray
+    met: BoolArray
+    works: Sequence[Any]
+
+
+class DecentralisedMethod(Method, Protocol):
+    """A method whose nodes mix what they have with what their neighbours in a graph have sent, without a centre.
+
+    A round of a node is local work, an exchange with its neighbours, and mixing. Neighbours may be a round ahead, so
+    what travels is the name of a piece of work, not the present state of a node.
+    """
+
+    nodes: str
+    """Who the nodes of the graph are:
+
+    - ``"terminals"``: one plan is made; its K is the number of rounds. A work is what :meth:`train` returned for a
+      cohort of that terminal alone; :meth:`merge` is never called, for nothing is kept before it is mixed.
+    - ``"base_stations"``: every round is planned as a cloud round is. The work of one is what :meth:`offer` returned
+      after K iterations with its terminals; :meth:`adopt` and :meth:`combine` are never called.
+    """
+
+    def offer(self, node: int) -> Any:
+        """Put aside what a base station has at the end of its iterations, and return a name for it."""
+
+    def contacts(self, node: int, round_: int, neighbours: IntArray) -> Contacts:
+        """Return whom of its ``neighbours`` (k,) a node exchanges messages with, and how much it sends to each.
+
+        A node that names another is named by it in the same round, or else waits for it in vain until it has done
+        with that round.
+        """
+
+    def mix(self, mixing: Mixing) -> None:
+        """Let a node keep its own work, mixed with those it has met."""

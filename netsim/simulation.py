@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from netsim.base_station import BaseStation
 from netsim.compute import Luck
+from netsim.decentralised import among_base_stations, among_terminals, make_company, make_edge_peers
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.lone_terminal import LoneTerminal
 from netsim.mobility.failover import Failover
 from netsim.mobility.roaming import Roaming
 from netsim.mobility.whereabouts import Whereabouts
 from netsim.participation import ParticipationLog
-from netsim.port import Method
-from netsim.protocols import hierarchical, isolated
+from netsim.port import DecentralisedMethod, Method
+from netsim.protocols import Steps, hierarchical, isolated
 from netsim.recorder import Recorder, Row
 from netsim.result import Activity, Records, Result, Usage, make_result
 from netsim.terminal import Terminal
@@ -35,27 +38,19 @@ def simulate(
     """
     recorder = Recorder(world, method, on_cloud)
     limit_terminal_energy(world)
-    alone = method.protocol == "isolated"
-    log = recorder.participation
-    lone = [LoneTerminal(world, method, index, log) for index in range(world.terminals)] if alone else []
-    terminals: Sequence[Terminal] = lone or _terminals(world, log)
-    stations = [
-        BaseStation(world, method, site, [terminals[i] for i in world.terminals_of(site)], recorder)
-        for site in range(world.sites)
-    ]
+    players = _players(world, method, recorder)
+    terminals = players.terminals
     law = world.scenario.mobility
-    whereabouts = None if alone or not world.scenario.cells_change else Whereabouts(world)
+    whereabouts = Whereabouts(world) if players.assigned and world.scenario.cells_change else None
     if whereabouts is not None:
         roaming = None if law is None else Roaming(world, terminals, law, whereabouts)
         if world.standing is not None:
             Failover(world, terminals, whereabouts, roaming, world.standing)
     recorder.start()
-    if alone:
-        world.env.process(isolated(world, method, lone, recorder))
-    else:
+    if players.assigned:
         for terminal in terminals:
             terminal.start()
-        world.env.process(hierarchical(world, method, stations, recorder))
+    world.env.process(players.steps)
     ended_by = world.env.run(until=world.budget.ended)
     for terminal in terminals:
         terminal.stop()
@@ -64,7 +59,43 @@ def simulate(
     records = Records(recorder.rows, recorder.participation)
     if whereabouts is not None:
         records = Records(recorder.rows, recorder.participation, whereabouts.changes, whereabouts.columns())
-    return make_result(world, task_names, str(ended_by), records, _usage(world, terminals), _activity(world, stations))
+    return make_result(world, task_names, str(ended_by), records, _usage(world, terminals), _activity(world, players))
+
+
+@dataclass(frozen=True)
+class _Players:
+    """Who acts in a run.
+
+    Attributes:
+        terminals: all of them.
+        stations: those base stations that play a part.
+        steps: what leads them.
+        assigned: whether terminals wait for what base stations assign to them.
+    """
+
+    terminals: Sequence[Terminal]
+    stations: Sequence[BaseStation]
+    steps: Steps
+    assigned: bool
+
+
+def _players(world: World, method: Method, recorder: Recorder) -> _Players:
+    """Return who acts under a method's protocol."""
+    log, everybody = recorder.participation, range(world.terminals)
+    if method.protocol == "isolated":
+        lone = [LoneTerminal(world, method, index, log) for index in everybody]
+        return _Players(lone, [], isolated(world, method, lone, recorder), False)
+    on_graph = cast(DecentralisedMethod, method)
+    if method.protocol == "decentralised" and on_graph.nodes == "terminals":
+        company = make_company(world, on_graph, log)
+        return _Players(company.peers, [], among_terminals(world, on_graph, company, recorder), False)
+    terminals = _terminals(world, log)
+    if method.protocol == "decentralised":
+        peers = make_edge_peers(world, on_graph, terminals, recorder)
+        return _Players(terminals, peers, among_base_stations(world, peers), True)
+    homes = [[terminals[i] for i in world.terminals_of(site)] for site in range(world.sites)]
+    stations = [BaseStation(world, method, site, home, recorder) for site, home in enumerate(homes)]
+    return _Players(terminals, stations, hierarchical(world, method, stations, recorder), True)
 
 
 def _terminals(world: World, log: ParticipationLog) -> list[Terminal]:
@@ -87,11 +118,14 @@ def _usage(world: World, terminals: Sequence[Terminal]) -> Usage:
     return Usage(energy_j, np.array(up), np.array(down), held if any(batteries) else None)
 
 
-def _activity(world: World, stations: list[BaseStation]) -> Activity:
+def _activity(world: World, players: _Players) -> Activity:
     """What every base station has done."""
+    edge_rounds = np.zeros(world.sites, np.int64)
+    for station in players.stations:
+        edge_rounds[station.index] = station.edge_rounds
     meter, everywhere = world.site_meter, range(world.sites)
     return Activity(
         energy_j={name: np.array([meter.energy_j(site, name) for site in everywhere]) for name in SITE_COMPONENTS},
         uplink_airtime_s=np.array([uplink.busy_s for uplink in world.uplinks]),
-        edge_rounds=np.array([station.edge_rounds for station in stations]),
+        edge_rounds=edge_rounds,
     )

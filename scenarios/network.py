@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from scenarios.graph import DeviceToDevice, Graph
 from scenarios.sections import Count, NonNegative, Positive, Section, Share
 
 
@@ -355,3 +356,5 @@ class Network(Section):
     downlink: Downlink = Downlink()
     interference: Interference = Interference()
     backhaul: Backhaul = Backhaul()
+    graph: Graph = Graph()
+    device_to_device: DeviceToDevice = DeviceToDevice()

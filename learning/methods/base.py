@@ -57,6 +57,8 @@ class Method(ABC):
     """How the network may run it, see :class:`netsim.port.Method`; the first unless the scenario names another."""
     obstacles: ClassVar[Mapping[str, str]] = {}
     """Why not otherwise, by protocol: what follows "because"."""
+    nodes: ClassVar[str] = "terminals"
+    """Who the nodes of the graph are if it is run decentralised: ``"terminals"`` or ``"base_stations"``."""
     personal: ClassVar[bool] = False
     """Whether every terminal has a model of its own; the scores of a task are the means over its terminals' models."""
     sums_updates: ClassVar[bool] = False
