@@ -23,7 +23,7 @@ from scenarios.schema import Scenario
 from scenarios.storage import new_file, read_json, write_json, write_text
 from scenarios.streams import Streams
 from scenarios.trials import Trial
-from scenarios.workers import run_jobs
+from scenarios.workers import cores, run_jobs
 
 if TYPE_CHECKING:
     from learning.data.federate import Federation
@@ -98,7 +98,7 @@ def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--local", type=numbers(int), help="H of the grid (default: a sixteenth to 16 passes)")
     parser.add_argument("--iterations", type=numbers(int), default=(1, 2, 4, 8), help="K of the grid")
     parser.add_argument("--out", type=Path, metavar="DIR", help="result folder (default: results/NAME-regret)")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=cores())
     return parser.parse_args(arguments)
 
 

@@ -35,7 +35,7 @@ from scenarios.storage import (
 )
 from scenarios.streams import Streams
 from scenarios.trials import VERSION, Trial
-from scenarios.workers import Message, run_jobs
+from scenarios.workers import Message, cores, run_jobs
 
 if TYPE_CHECKING:
     from learning.data.federate import Federation
@@ -175,8 +175,8 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
     folder = root / "trials"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [trial for trial in trials if not trial.finished(folder, inputs)]
-    workers = 1 if device == "cuda" else min(options.workers or os.cpu_count() or 1, max(1, len(missing)))
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    workers = 1 if device == "cuda" else min(options.workers or cores(), max(1, len(missing)))
+    threads = max(1, cores() // workers)
     jobs = [Job(t, federations[t.seed], t.fingerprint(inputs), folder, threads) for t in missing]
     failed = _run_jobs(jobs, workers, len(trials) - len(missing), console)
     finished = [trial for trial in trials if trial.finished(folder, inputs)]

@@ -22,6 +22,7 @@ from scenarios.records import sweep
 from scenarios.storage import new_file, read_json, write_json
 from scenarios.study import Study, load_base, load_study
 from scenarios.trials import VERSION
+from scenarios.workers import cores
 from study_plan import Plan, Planned, index_of, jobs, make_plan, methods_of, missing_runs, warm_up
 from study_run import Outcome, do_run
 
@@ -122,7 +123,7 @@ def do_missing(
     failed = 0
     progress = Progress(len(missing), len(plan.runs) - len(missing), options.quiet)
     warm_up(plan, missing)
-    workers = min(options.workers or os.cpu_count() or 1, len(missing))
+    workers = min(options.workers or cores(), len(missing))
     with open_cluster(options.scheduler, workers) as client, progress:
         for message in work_through(client, do_run, jobs(plan, missing, records, tables)):
             planned = missing[message.job]

@@ -43,9 +43,11 @@ def simulate(trial: Trial, data: Federation, threads: int, report: Callable[[Any
     setting = build_setting(scenario, data, streams, trial.device)
     # The port hands a method's own plans back to it, which the type of a protocol cannot say.
     method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
-    for module in ("numba", "torch"):  # each loaded only by what needs it
-        if module in sys.modules:
-            sys.modules[module].set_num_threads(threads)
+    if "torch" in sys.modules:  # each loaded only by what needs it
+        sys.modules["torch"].set_num_threads(threads)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     ground = build_ground(scenario, data.terminal_task, len(data.task_names), streams)
     return run(ground, method, list(data.task_names), None if report is None else _progress(method, report))
 

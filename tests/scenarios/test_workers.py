@@ -6,8 +6,10 @@ import os
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from scenarios.errors import ScenarioError
-from scenarios.workers import run_jobs
+from scenarios.workers import cores, run_jobs
 
 
 def work(job: Any, report: Callable[[Any], None]) -> Any:
@@ -41,3 +43,14 @@ def test_refusals_failures_and_deaths_are_told_apart_and_others_go_on() -> None:
     assert "exit code 9" in messages[0].content
     assert str(messages[1].content) == "a.b = 1: allowed: something else"
     assert "ValueError: no 2" in messages[2].content
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs an affinity to set")
+def test_no_more_cores_are_counted_than_may_be_used() -> None:
+    allowed = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(allowed)})
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, allowed)
+    assert cores() == len(allowed)
