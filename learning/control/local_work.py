@@ -91,5 +91,6 @@ class PacedWork(Workload):
             return np.full(len(self.rows), self.bottom)
         all_rows_s = speeds * self.rows
         limit_s = np.nanquantile(all_rows_s, self.quantile)
-        fits = np.minimum(1.0, limit_s / np.maximum(all_rows_s, np.finfo(float).tiny))
+        needed_s = np.fmax(all_rows_s, limit_s)
+        fits = np.divide(limit_s, needed_s, out=np.ones_like(needed_s), where=needed_s > 0.0)
         return np.where(np.isnan(speeds), self.bottom, self.top * fits)
