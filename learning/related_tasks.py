@@ -40,7 +40,8 @@ class RelatedParameters:
             clustered, the same within every cluster.
         clusters: clustered: number of the cluster of every task.
         regularisation: lambda, weight of the penalty tr(W^T Omega W) / 2 with tr Omega^-1 = 1; absent: the one that
-            makes the problem that of learning.lambda1 and lambda2, which is none with lambda2 if tasks are independent.
+            makes the problem that of learning.lambda1 and lambda2, between the tasks that pull each other; a learned
+            relationship takes that of mean_regularised.
         cloud_rounds: stop after so many; absent: go on until the budget is met.
     """
 

@@ -84,10 +84,11 @@ def frozen_ascent(solver: LocalSolver, data: Federation, jobs: AscentJobs, chose
     curvature = (jobs.sigma_prime / jobs.lam_n)[job] * (X**2).sum(axis=1)
     moves = curvature > 0.0
     scores = np.einsum("nd,nd->n", X, jobs.w[job])
-    new = np.where(moves, solver.loss.step(old, scores, y, np.where(moves, curvature, 1.0)), old)
-    alpha[chosen.places] = new
-    du = segment_sums((solver.loss.sign(y) * (new - old))[:, None] * X, chosen.offsets)
-    return replace(at_rest, du=du, alpha=_like(at_rest.alpha, alpha))
+    alpha[chosen.places] = np.where(moves, solver.loss.step(old, scores, y, np.where(moves, curvature, 1.0)), old)
+    kept = _like(at_rest.alpha, alpha)
+    change = host(kept)[chosen.places] - old  # as the solver's precision leaves it
+    du = segment_sums((solver.loss.sign(y) * change)[:, None] * X, chosen.offsets)
+    return replace(at_rest, du=du, alpha=kept)
 
 
 def gradient_sums(solver: LocalSolver, data: Federation, models: Array, chosen: MiniBatches) -> Array:

@@ -355,6 +355,16 @@ def test_messages_are_as_long_as_their_content() -> None:
             method.combine()
 
 
+@pytest.mark.parametrize("tasks", ["base_station", "terminal"])
+def test_base_stations_may_work_together_or_one_after_the_other(tasks: str) -> None:
+    runs = [
+        Driver(mocha(random_federation(5), tasks=tasks, relation_rounds=2), together=each) for each in (True, False)
+    ]
+    first, second = (driver.run(Plan(4, 2), 5) for driver in runs)
+    np.testing.assert_array_equal(first.models(), second.models())
+    assert first.cloud_scalars() == second.cloud_scalars()
+
+
 def test_permuting_the_tasks_permutes_the_models() -> None:
     data, order = random_federation(5), np.array([2, 0, 1])
     cuts, members = data.terminal_offsets, (3 * order[:, None] + np.arange(3)).ravel()
@@ -469,3 +479,24 @@ def test_slow_terminals_that_keep_pace_do_not_hold_up_the_rest() -> None:
     scenario = scenario_of({"terminals": slow, "methods": entries, "budget": {"time_s": 20}})
     rounds = {key: len(simulated(scenario, key)[0].rounds) for key in entries}
     assert rounds["paced"] > 3 * rounds["full"]
+
+
+def test_under_stragglers_it_comes_near_the_optimum_before_methods_that_wait() -> None:
+    fast = {"name": "fast", "weight": 3, "cpu_hz": 1e9, "cycles_per_sample": 1e7}
+    classes = [fast, fast | {"name": "slow", "weight": 1, "cpu_hz": 5e7}]
+    terminals = {"per_base_station": 3, "classes": classes, "slowdown": {"kind": "pareto", "tail_index": 1.5}}
+    entries = {
+        "mocha": {"relationship": "mean_regularised", "work": "paced"},
+        "cocoa": {"relationship": "mean_regularised", "theta": 0.5},
+        "mb_sdca": {"relationship": "mean_regularised"},
+    }
+    learning = {"lambda1": 0.05, "lambda2": 0.2}
+    scenario = scenario_of(
+        {"terminals": terminals, "methods": entries, "learning": learning, "budget": {"time_s": 130}}
+    )
+    reached_s = {}
+    for key in entries:
+        start, *rounds = simulated(scenario, key)[0].rounds
+        near = [row["time_s"] for row in rounds if row.get("gap", np.inf) < 0.3 * start["gap"]]
+        reached_s[key] = near[0] if near else np.inf
+    assert 2.0 * reached_s["mocha"] < reached_s["cocoa"] < reached_s["mb_sdca"] < np.inf
