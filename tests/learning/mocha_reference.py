@@ -15,6 +15,7 @@ from scipy.io import loadmat
 
 from learning.data.federate import Federation
 from learning.messages import Plan
+from learning.methods.mocha import MOCHA, MochaParameters
 from learning.models import LinearModel
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling
 from learning.primal_dual.kernel_solver import KernelSolver
@@ -116,6 +117,17 @@ def turning_setting(data: Federation, period: int = 2**31, **options: Any) -> Se
     setting = setting_of(data, **options)
     solver = TurningSolver(data, setting.loss, period)
     return replace(setting, solver=solver, model=LinearModel(data.X.shape[1], solver))
+
+
+def mocha(data: Federation, loss: str = "hinge", setting: Any = None, **parameters: Any) -> MOCHA:
+    """Return a fresh method."""
+    return MOCHA(setting or setting_of(data, loss), MochaParameters(**parameters))
+
+
+def turning(data: Federation, scale: str = "l1", period: int = 2**31, **parameters: Any) -> MOCHA:
+    """Return a fresh method whose terminals visit rows in the order of the reference."""
+    chosen = {"relationship": "independent", "regularisation": LAMBDAS[scale]} | parameters
+    return mocha(data, setting=turning_setting(data, period), **chosen)
 
 
 def share_plan(data: Federation, shares: Any) -> Plan:
