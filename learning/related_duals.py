@@ -40,6 +40,10 @@ class RelatedDuals(RelatedTasks):
         self._key = setting.streams.key("dual coordinates")
         self._thetas: list[Pending] = []
 
+    def _news(self) -> int:
+        """Sigma_tt and rho go down at first."""
+        return 2 if self._round == 0 else 0
+
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Submit adding up what arrived, after a look at how good it was."""
         if self._reports_theta:

@@ -108,8 +108,8 @@ class RelatedTasks(Method):
         """Return the numbers that are recorded of the present models."""
 
     def _news(self) -> int:
-        """Return how many numbers go down with the models of the round to come: Sigma_tt and rho at first."""
-        return 2 if self._round == 0 else 0
+        """Return how many numbers go down with every model of the round to come; by default none."""
+        return 0
 
     # The port -----------------------------------------------------------------------------------------------
 

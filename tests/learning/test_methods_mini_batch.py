@@ -97,6 +97,15 @@ def test_a_subgradient_step_is_the_formula_with_several_terminals_a_task_and_upd
     assert found[-1] < found[0] and "gap" not in driver.cloud_scalars()[0]
 
 
+def test_only_duals_need_to_know_how_tasks_are_related() -> None:
+    setting, plan = setting_of(random_federation(9)), Plan(2, 1)
+    methods = [MbSDCA(setting, MbSdcaParameters()), MbSGD(setting, MbSgdParameters())]
+    assert [method.sizes(plan).broadcast_bits for method in methods] == [6 * 32, 4 * 32]
+    for method in methods:
+        method.combine()
+    assert [method.sizes(plan).broadcast_bits for method in methods] == [4 * 32, 4 * 32]
+
+
 def test_tasks_that_are_all_one_have_no_precision_to_shrink_by() -> None:
     setting = setting_of(random_federation(9), lambda2=float("inf"))
     with pytest.raises(ScenarioError, match=r"^learning\.lambda2 = inf: allowed: finite: Mb-SGD needs Omega$"):
