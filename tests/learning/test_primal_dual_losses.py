@@ -103,7 +103,7 @@ def test_the_logistic_step_solves_its_equation_to_rounding_from_any_start_even_t
     assert np.all(np.abs(residual) <= 8 * allowed)
 
 
-@pytest.mark.parametrize("name", sorted(LOSSES))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_step_has_the_same_bits_alone_and_among_others(name: str) -> None:
     rng, loss = np.random.default_rng(2), make_loss(name)
     a, scores, y = rng.uniform(size=200), rng.normal(size=200), np.where(rng.uniform(size=200) < 0.5, 1.0, -1.0)
