@@ -30,3 +30,10 @@ def within(mask: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.in
     """Return the (S + 1,) ranges that remain of ``offsets`` when only the rows in ``mask`` (n,) are kept."""
     kept = np.concatenate([[0], np.cumsum(mask)])
     return np.asarray(kept[offsets], np.int64)
+
+
+def rows_of(offsets: NDArray[np.int64], chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the rows of the ``chosen`` (T,) runs of ``offsets`` end to end, and the (T + 1,) ranges of each there."""
+    sizes = offsets[chosen + 1] - offsets[chosen]
+    cuts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return np.arange(cuts[-1]) + np.repeat(offsets[chosen] - cuts[:-1], sizes), cuts

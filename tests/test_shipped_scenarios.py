@@ -22,7 +22,7 @@ COMPARISONS = sorted(f"methods/{path.stem}" for path in FOLDER.glob("methods/*.y
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml")) + COMPARISONS
 SMALL = ["data.arguments.samples_per_task=60", "terminals.per_base_station=2"]
 SHORT_S = {"urban": 1.0, "micro": 1.5, "dense_urban": 0.5, "rural": 20.0, "indoor_factory": 0.5, "highway": 8.0}
-SHORT_S |= dict.fromkeys(COMPARISONS, 0.6)
+SHORT_S |= dict.fromkeys(COMPARISONS, 0.6) | {"methods/mocha": 10.0}
 PRESET = """
 name: any
 presets: [{name}]

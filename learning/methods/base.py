@@ -59,8 +59,9 @@ class Method(ABC):
     """Why not otherwise, by protocol: what follows "because"."""
     nodes: ClassVar[str] = "terminals"
     """Who the nodes of the graph are if it is run decentralised: ``"terminals"`` or ``"base_stations"``."""
-    personal: ClassVar[bool] = False
-    """Whether every terminal has a model of its own; the scores of a task are the means over its terminals' models."""
+    personal: bool = False
+    """Whether every terminal has a model of its own, which parameters may decide; the scores of a task are the
+    means over its terminals' models."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
 

@@ -202,16 +202,19 @@ class Logistic(Loss):
     def _best(self, a: Array, m: Array, q: Array) -> Array:
         """Return the root c of m + q (c - a) + logit(c) = 0 by Newton in z = logit(c).
 
-        The left side is convex in z below 0 and concave above; on the root's side of 0 Newton is monotone.
+        The left side is convex in z below 0 and concave above; on the root's side of 0 Newton is monotone. Every entry
+        stops by itself, so that it has the same last bit whatever the others are.
         """
         low, high = -m - q * (1.0 - a), -m + q * a
         negative = m + q * (0.5 - a) >= 0.0
         low, high = np.where(negative, low, np.maximum(low, 0.0)), np.where(negative, np.minimum(high, 0.0), high)
         z = np.clip(-m, low, high)
+        open_ = np.full(np.shape(z), True)
         for _ in range(100):
             f = m + q * (expit(z) - a) + z
-            z = np.clip(z - f / (1.0 + q * expit(z) * expit(-z)), low, high)
-            if np.all(np.abs(f) <= 4.5e-16 * (1.0 + np.abs(m) + q)):
+            z = np.where(open_, np.clip(z - f / (1.0 + q * expit(z) * expit(-z)), low, high), z)
+            open_ = open_ & (np.abs(f) > 4.5e-16 * (1.0 + np.abs(m) + q))
+            if not np.any(open_):
                 break
         return expit(z)
 

@@ -104,6 +104,15 @@ def test_the_logistic_step_solves_its_equation_to_rounding_from_any_start_even_t
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_step_has_the_same_bits_alone_and_among_others(name: str) -> None:
+    rng, loss = np.random.default_rng(2), make_loss(name)
+    a, scores, y = rng.uniform(size=200), rng.normal(size=200), np.where(rng.uniform(size=200) < 0.5, 1.0, -1.0)
+    q = np.exp(rng.normal(scale=3.0, size=200))
+    alone = [loss.step(*(np.array([value]) for value in row))[0] for row in zip(a, scores, y, q, strict=True)]
+    np.testing.assert_array_equal(loss.step(a, scores, y, q), alone)
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_the_idle_dual_of_an_empty_row_has_no_gap(name: str) -> None:
     loss = make_loss(name)
     y = np.array([-1.0, 1.0])
