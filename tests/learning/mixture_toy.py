@@ -18,7 +18,7 @@ ROWS = (12, 8, 10, 9)
 def terminal_rows(t: int) -> tuple[Array, Array]:
     """Return (n, 5) rows of terminal t = 1..4, a constant among them, and their labels.
 
-    x_ij = sin(1.3 i + .8 j^2 + 1.9 t) + .3 cos(.6 i j + t), and y = sign(x . w) with w_j = cos j or sin 2 j; i, j from 1.
+    x_ij = sin(1.3 i + .8 j^2 + 1.9 t) + .3 cos(.6 i j + t), and y = sign(x . w), w_j = cos j or sin 2 j; i, j from 1.
     """
     i, j = np.arange(1, ROWS[t - 1] + 1)[:, None], np.arange(1, 5)
     x = np.sin(1.3 * i + 0.8 * j**2 + 1.9 * t) + 0.3 * np.cos(0.6 * i * j + t)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -38,7 +40,7 @@ def test_the_e_step_is_bayes_rule_and_everything_sums_to_one(
     q, found = expectation(losses, shares, offsets)
     np.testing.assert_allclose(q.sum(axis=1), 1.0, atol=1e-12)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-12)
-    for t, (a, b) in enumerate(zip(offsets, offsets[1:], strict=False)):
+    for t, (a, b) in enumerate(pairwise(offsets)):
         expected = softmax(np.log(shares[t]) - losses[a:b], axis=1)
         np.testing.assert_allclose(q[a:b], expected, atol=1e-11)
         np.testing.assert_allclose(found[t], expected.mean(axis=0) if b > a else shares[t], atol=1e-11)
