@@ -6,8 +6,7 @@ Marfoq et al., "Federated multi-task learning under a mixture of distributions",
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +21,17 @@ Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
 
-class Reached(NamedTuple):
-    """What n terminals found: (n, M P) components and (n, M) shares."""
+def starts_apart(setting: Setting, components: int, spread: float) -> Array:
+    """Return (M P,) components to start from: the model's own start, and others around it, each from its own stream.
 
-    models: Array
-    shares: Array
+    Args:
+        setting: model and randomness.
+        components: M.
+        spread: standard deviation of every parameter of the others.
+    """
+    first, others = setting.model.initial(setting.streams), np.arange(1, components)[:, None]
+    apart = setting.streams.normal("mixture component", entity=others, draw=np.arange(len(first)))
+    return np.concatenate([first, (first + spread * apart).ravel()])
 
 
 class LocalEM:
@@ -50,12 +55,12 @@ class LocalEM:
     def submit(
         self, terminals: IntArray, models: State, rows: IntArray, shares: State, steps: int, numbers: IntArray
     ) -> Pending:
-        """Submit an E-step and ``steps`` SGD steps of each component; the value will be what they :class:`Reached`.
+        """Submit an E-step and ``steps`` SGD steps of each component; the value will be the (n, M P + M) mixtures.
 
         Args:
             terminals: (n,) whose rows.
-            models: where the (M P,) components to start from are; ``rows`` (n,) which of them each starts from.
-            shares: (terminals, M) shares of all terminals.
+            models: the first M P columns are components; ``rows`` (n,) says which of them each terminal starts from.
+            shares: a row for every terminal, whose last M columns are its shares before.
             steps: SGD steps.
             numbers: (n,) how many rounds each terminal has done before.
         """
@@ -73,16 +78,16 @@ class LocalEM:
         fixed = rows * self._components if self._components > 1 else 0.0 * rows
         return self._descent.visits(steps) * self._components + fixed, fixed
 
-    def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Reached]:
+    def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Array]:
         owners, stores, rows, states, steps, numbers = zip(*batch, strict=True)
         sizes, who = [len(terminals) for terminals in owners], np.concatenate(owners)
-        models = np.concatenate([store.values[chosen] for store, chosen in zip(stores, rows, strict=True)])
-        shares = np.concatenate([state.values[chosen] for state, chosen in zip(states, owners, strict=True)])
+        M, width = self._components, self._components * self._setting.model.size
+        models = np.concatenate([store.values[chosen, :width] for store, chosen in zip(stores, rows, strict=True)])
+        shares = np.concatenate([state.values[chosen, -M:] for state, chosen in zip(states, owners, strict=True)])
         X, y, offsets = self._rows_of(who)
         responsibilities, shares = expectation(self.mixture.losses(models, X, y, offsets), shares, offsets)
         reached = self._maximise(who, models, np.repeat(steps, sizes), np.concatenate(numbers), responsibilities)
-        edges = np.concatenate([[0], np.cumsum(sizes)])
-        return [Reached(reached[a:b], shares[a:b]) for a, b in pairwise(edges)]
+        return np.split(np.hstack([reached, shares]), np.cumsum(sizes)[:-1])
 
     def _maximise(
         self, who: IntArray, models: Array, steps: IntArray, numbers: IntArray, responsibilities: Array

@@ -19,7 +19,7 @@ from pydantic.dataclasses import dataclass
 from learning.deferred import ALL, Pending
 from learning.distortion import Distortion
 from learning.evaluation import Evaluator, Measurement
-from learning.local_em import LocalEM
+from learning.local_em import LocalEM, starts_apart
 from learning.messages import Cohort, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, Node
 from learning.methods.fedavg import AveragingParameters, FedAvg
@@ -58,11 +58,8 @@ class FedEM(FedAvg):
         self.evaluator = Evaluator(setting, self._em.mixture)
 
     def initial(self) -> Array:
-        """Return the (M P,) components of the start, each with a stream of its own."""
-        first, p = super().initial(), self.parameters
-        others = np.arange(1, p.components)[:, None]
-        apart = self.setting.streams.normal("mixture component", entity=others, draw=np.arange(len(first)))
-        return np.concatenate([first, (first + p.spread * apart).ravel()])
+        """Return the (M P,) components of the start."""
+        return starts_apart(self.setting, self.parameters.components, self.parameters.spread)
 
     def sizes(self, plan: Plan) -> Sizes:
         """All M models everywhere."""
@@ -78,7 +75,7 @@ class FedEM(FedAvg):
         """Submit the means of the models that arrived, as FedAvg does, and keep the shares of their terminals."""
         who = cohort.terminals[arrived]
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._shares, who)])
-        super().merge(cohort, self.queue.submit(_models, (work,)), arrived, distortion)
+        super().merge(cohort, self.queue.submit(self._components, (work,)), arrived, distortion)
 
     def evaluate(self, node: Node) -> Measurement:
         """Measure the terminals' mixtures of the global models."""
@@ -96,14 +93,13 @@ class FedEM(FedAvg):
     # What the queue runs ------------------------------------------------------------------------------------
 
     def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        for who, reached, arrived in batch:
-            self._shares.values[who] = reached.shares[arrived]
+        for who, mixtures, arrived in batch:
+            self._shares.values[who] = mixtures[arrived, -self.parameters.components :]
         return [None] * len(batch)
+
+    def _components(self, batch: list[tuple[Any, ...]]) -> list[Array]:
+        return [mixtures[:, : -self.parameters.components] for (mixtures,) in batch]
 
     def _mixtures(self, batch: list[tuple[Any, ...]]) -> list[Array]:
         models = np.repeat(self._cloud.values, self.setting.terminals, axis=0)
         return [np.hstack([models, self._shares.values])] * len(batch)
-
-
-def _models(batch: list[tuple[Any, ...]]) -> list[Array]:
-    return [reached.models for (reached,) in batch]

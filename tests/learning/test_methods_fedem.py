@@ -102,8 +102,8 @@ def decentralised(federation: Federation, start: Array, W: Array, rounds: int) -
     for number in range(rounds):
         work = em.submit(everybody, models, everybody, shares, 1, np.full(n, number))
         setting.queue.flush()
-        shares.values = work.value.shares
-        models.values = mix(work.value.models.reshape(n, M, -1), W).reshape(n, -1)
+        shares.values = work.value[:, -M:]
+        models.values = mix(work.value[:, :-M].reshape(n, M, -1), W).reshape(n, -1)
     return models.values, shares.values
 
 
