@@ -16,9 +16,15 @@ from learning.data.federate import Evaluation, Federation, Unseen
 from learning.deferred import DeferredQueue, Pending
 from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement
 from learning.messages import Plan
+from learning.methods.clustered_fl import ClusteredFL
+from learning.methods.ditto import Ditto
 from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.fedavg_finetune import FedAvgFinetune
 from learning.methods.fedem import FedEM, MixtureParameters
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
+from learning.methods.local import Local
+from learning.methods.permfl import PerMFL
+from learning.methods.soft_sharing import SoftSharing
 from learning.mixtures import Mixture, fit_shares
 from learning.primal_dual.losses import LOSSES
 from learning.state import State
@@ -251,6 +257,14 @@ def test_unseen_tasks_change_nothing_else_that_is_recorded(kind: Any, parameters
     assert records[0] == records[1]
 
 
-def test_a_method_that_has_no_model_for_newcomers_offers_none() -> None:
-    method = HFedMTL(setting_of(with_unseen(), "logistic"), FixedDualParameters())
-    assert unseen_rows(method) == []
+@pytest.mark.parametrize("kind", [HFedMTL, ClusteredFL, SoftSharing, Local])
+def test_a_method_that_has_no_model_for_newcomers_offers_none(kind: Any) -> None:
+    assert unseen_rows(kind(setting_of(with_unseen(), "logistic"), kind.Parameters())) == []
+
+
+@pytest.mark.parametrize("kind", [Ditto, PerMFL, FedAvgFinetune])
+def test_methods_with_a_global_model_and_others_offer_the_global_one(kind: Any) -> None:
+    method = kind(setting_of(with_unseen(), "logistic"), kind.Parameters())
+    plain = FedAvg(setting_of(with_unseen(), "logistic"), AveragingParameters())
+    plain._cloud.values[:] = method._cloud.values[:] = np.arange(4.0) - 1.0
+    assert unseen_rows(method) == unseen_rows(plain) != []
