@@ -107,17 +107,6 @@ def fit_shares(losses: Array, offsets: IntArray, steps: int = 50, tolerance: flo
     return shares
 
 
-def mix(models: Array, weights: Array) -> Array:
-    """Return (n, M, P) components after an exchange between nodes: theta_m of node t is sum_s W_ts theta_m of s.
-
-    Args:
-        models: (n, M, P) of n nodes.
-        weights: (n, n) W; rows of sum 1. The step of decentralised FedEM (Algorithm 4 of the paper), where W is
-            doubly stochastic on a graph; with n_s / N in every row it is the server's.
-    """
-    return np.einsum("ts,smp->tmp", weights, models)
-
-
 def log_likelihood(losses: Array, shares: Array, offsets: IntArray) -> Array:
     """Return the (T,) sums over the terminals' rows of log sum_m pi_m exp(-loss_m)."""
     return segment_sums(log_sums(logarithm(shares).repeat(np.diff(offsets), axis=0) - losses), offsets)

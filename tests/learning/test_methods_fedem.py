@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 import netsim.engines
 from learning.build import build_method
 from learning.data.federate import Federation
-from learning.local_em import LocalEM
 from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
 from learning.methods.fedem import FedEM, MixtureParameters
-from learning.mixtures import Mixture, expectation, log_likelihood, mix
+from learning.mixtures import Mixture, expectation, log_likelihood
 from learning.primal_dual.losses import make_loss
-from learning.state import State
 from netsim.world import build_ground
 from scenarios.errors import ScenarioError
 from tests.learning import user_modules
@@ -92,35 +90,6 @@ def test_responsibilities_are_those_of_the_reference_and_a_newcomer_that_fits_on
         newcomer = expectation(losses, newcomer, unseen.terminal_offsets)[1]
         if number in (0, *ROUNDS):
             np.testing.assert_allclose(newcomer, REFERENCE["fedem"][str(number)]["test_pi"], atol=2e-6)
-
-
-def decentralised(federation: Federation, start: Array, W: Array, rounds: int) -> tuple[Array, Array]:
-    """Return the components (n, M P) and shares of terminals that take a step and mix with their neighbours."""
-    setting, n, M = setting_of(federation, "logistic", 1e-15), len(W), 2
-    em = LocalEM(setting, AveragingParameters(batch_size=EVERYTHING), M)
-    models, shares, everybody = State(np.tile(start, (n, 1))), State(np.full((n, M), 1.0 / M)), np.arange(n)
-    for number in range(rounds):
-        work = em.submit(everybody, models, everybody, shares, 1, np.full(n, number))
-        setting.queue.flush()
-        shares.values = work.value[:, -M:]
-        models.values = mix(work.value[:, :-M].reshape(n, M, -1), W).reshape(n, -1)
-    return models.values, shares.values
-
-
-@pytest.mark.parametrize("rounds", ROUNDS)
-def test_terminals_that_mix_with_their_neighbours_are_those_of_the_reference(rounds: int) -> None:
-    models, shares = decentralised(toy_federation(), components(), 0.25 + 0.25 * np.eye(3), rounds)
-    expected = REFERENCE["dfedem"][str(rounds)]
-    np.testing.assert_allclose(models.reshape(3, 2, 5), expected["cl"], atol=2e-6)
-    np.testing.assert_allclose(shares, expected["pi"], atol=2e-6)
-
-
-def test_mixing_with_everybody_by_rows_is_the_server() -> None:
-    method = toy_method()
-    expected = Driver(method).run(Plan(1, 1), 15).models()[0]
-    models, shares = decentralised(toy_federation(), components(), np.tile(np.array([12, 8, 10]) / 30.0, (3, 1)), 15)
-    np.testing.assert_allclose(models, np.tile(expected, (3, 1)), atol=1e-13)
-    np.testing.assert_allclose(shares, shares_of(method), atol=1e-13)
 
 
 # Theory -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
-from learning.mixtures import Mixture, expectation, fit_shares, log_likelihood, log_sums, mix
+from learning.mixtures import Mixture, expectation, fit_shares, log_likelihood, log_sums
 from learning.models import LinearModel
 from learning.primal_dual.losses import make_loss
 
@@ -123,42 +123,3 @@ def test_one_component_scores_like_its_model(loss: str) -> None:
 def test_logarithms_of_sums_do_not_overflow() -> None:
     found = log_sums(np.array([[1e4, 1e4], [-1e4, -2e4]]))
     np.testing.assert_allclose(found, [1e4 + np.log(2.0), -1e4])
-
-
-# Exchange between neighbours ----------------------------------------------------------------------------------
-
-
-def ring(n: int) -> Array:
-    """Return the Metropolis weights of a ring: a third for a node and each neighbour."""
-    one = np.eye(n)
-    return (one + np.roll(one, 1, axis=0) + np.roll(one, -1, axis=0)) / 3.0
-
-
-def test_an_exchange_mixes_each_component_by_itself_and_keeps_the_mean() -> None:
-    rng = np.random.default_rng(5)
-    models, W = rng.normal(size=(6, 3, 4)), ring(6)
-    mixed = mix(models, W)
-    np.testing.assert_allclose(mixed[2, 1], (models[1, 1] + models[2, 1] + models[3, 1]) / 3.0, atol=1e-15)
-    np.testing.assert_allclose(mixed.mean(axis=0), models.mean(axis=0), atol=1e-15)
-    np.testing.assert_array_equal(mix(models, np.eye(6)), models)
-
-
-@pytest.mark.parametrize("n", [4, 7, 10])
-def test_disagreement_shrinks_by_the_second_largest_modulus_of_the_weights(n: int) -> None:
-    W = ring(n)
-    eigenvalues, vectors = np.linalg.eigh(W)
-    second = int(np.argsort(np.abs(eigenvalues))[-2])
-    modulus = abs(float(eigenvalues[second]))
-    assert modulus == pytest.approx(abs((1.0 + 2.0 * np.cos(2.0 * np.pi / n)) / 3.0))
-
-    def apart(models: Array) -> float:
-        return float(np.linalg.norm(models - models.mean(axis=0)))
-
-    rng = np.random.default_rng(n)
-    models = rng.normal(size=(n, 2, 3))
-    for _ in range(20):
-        mixed = mix(models, W)
-        assert apart(mixed) <= modulus * apart(models) + 1e-14
-        models = mixed
-    worst = vectors[:, second, None, None] * rng.normal(size=(1, 2, 3))
-    assert apart(mix(worst, W)) == pytest.approx(modulus * apart(worst), rel=1e-12)
