@@ -12,6 +12,7 @@ import numpy as np
 
 from learning.data.federate import Federation, federate
 from learning.data.matlab import matlab_tasks
+from learning.data.mixture import mixture_tasks
 from learning.data.records import TaskRecords, check
 from learning.data.smartwatch import smartwatch_tasks
 from learning.data.split import BlockSplit
@@ -33,6 +34,8 @@ from scenarios.streams import Streams
 
 GPU_NODES = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/nvmap", "/dev/kfd", "/dev/dxg")
 _SYNTHETIC = {"tasks": 8, "samples_per_task": 120, "features": 12, "relatedness": 0.7, "noise": 0.5}
+_MIXTURE = {"tasks": 24, "features": 150, "components": 3, "concentration": 0.4, "noise": 0.1}
+_MIXTURE |= {"least_rows": 50, "most_rows": 1000}
 
 
 def choose_device(wanted: str) -> str:
@@ -89,7 +92,8 @@ def _read(data: Data, classification: bool, streams: Streams) -> Sequence[TaskRe
             minimum_per_class=data.minimum_per_class,
             classification=classification,
         ),
-        "synthetic": lambda: synthetic_tasks(**(_SYNTHETIC | _known(data.arguments)), streams=streams),
+        "synthetic": lambda: synthetic_tasks(**_arguments(data, _SYNTHETIC), streams=streams),
+        "synthetic_mixture": lambda: mixture_tasks(**_arguments(data, _MIXTURE), streams=streams),
     }
     if ":" in data.source:
         return user_tasks(data.source, **data.arguments)
@@ -105,14 +109,15 @@ def _path(data: Data) -> str:
     return data.path
 
 
-def _known(arguments: dict[str, Any]) -> dict[str, Any]:
-    for name, value in arguments.items():
-        if name not in _SYNTHETIC:
-            raise ScenarioError(f"data.arguments.{name}", value, "one of " + ", ".join(_SYNTHETIC))
-        whole = isinstance(_SYNTHETIC[name], int)
+def _arguments(data: Data, defaults: dict[str, Any]) -> dict[str, Any]:
+    """Return all arguments of a generator, the stated ones checked."""
+    for name, value in data.arguments.items():
+        if name not in defaults:
+            raise ScenarioError(f"data.arguments.{name}", value, "one of " + ", ".join(defaults))
+        whole = isinstance(defaults[name], int)
         if isinstance(value, bool) or not isinstance(value, int if whole else int | float):
             raise ScenarioError(f"data.arguments.{name}", value, "a whole number" if whole else "a number")
-    return arguments
+    return defaults | data.arguments
 
 
 def build_federation(scenario: Scenario, tasks: Sequence[TaskRecords], streams: Streams) -> Federation:
@@ -128,6 +133,7 @@ def build_federation(scenario: Scenario, tasks: Sequence[TaskRecords], streams: 
         standardise=data.standardise,
         bias=data.bias,
         dirichlet_alpha=data.dirichlet_alpha,
+        unseen_tasks=data.unseen_tasks,
     )
 
 
@@ -188,11 +194,14 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     """Return a fresh method for one run.
 
     Raises:
-        ScenarioError: as :func:`check_method`; or the network adds updates up over the air, and the method needs each
-            of them.
+        ScenarioError: as :func:`check_method`; the method is not defined for the loss; or the network adds updates up
+            over the air, and the method needs each of them.
     """
     kind, parameters = check_method(key, entry)
     protocol = entry.protocol or kind.protocols[0]
+    if kind.losses and setting.loss.name not in kind.losses:
+        allowed = f"{' or '.join(kind.losses)}, as {kind.label} (methods.{key}) is defined for no other"
+        raise ScenarioError("learning.loss", setting.loss.name, allowed)
     if setting.over_the_air and not (kind.sums_updates or protocol == "isolated"):
         allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
         raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)

@@ -77,15 +77,17 @@ class Descent:
         anchor: Array | None = None,
         before: int = 0,
         rate: Array | None = None,
+        weights: Array | None = None,
     ) -> Array:
         """Return the (n, P) models that steps from ``start`` reach, at once: for operations of the queue.
 
         Args:
-            terminals, steps, numbers: see :meth:`submit`.
+            terminals, steps, numbers: see :meth:`submit`; a terminal may come up several times.
             start: (n, P) models.
             anchor: (n, P) what they are pulled towards; the start by default.
             before: steps of these rounds that have been done; one may go on where another descent has stopped.
             rate: (n,) step sizes; those of :meth:`rates` by default.
+            weights: of the rows, see :class:`~learning.primal_dual.jobs.SgdJobs`.
         """
         proximal = self._proximal[terminals]
         plain = self.rates(numbers) if rate is None else rate
@@ -101,6 +103,7 @@ class Descent:
             ridge=self._setting.coupling.lambda1,
             proximal=proximal,
             before=before,
+            weights=weights,
         )
         return self._setting.model.descend(jobs)
 

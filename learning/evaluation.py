@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from learning.data.federate import Evaluation
 from learning.deferred import DeferredQueue, Pending
 from learning.metrics import evaluate_tasks
-from learning.models import Model
 from learning.setting import Setting
 from learning.state import State, take
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 SPLITS = ("validation", "test")
+UNSEEN = "unseen"
 _ROWS_AT_A_TIME = 2_000_000
 MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
@@ -31,10 +31,12 @@ class Measurement:
     Attributes:
         pending_scalars: values that resolve to name -> number.
         pending_tasks: resolves to a list of rows, one per task and split.
+        pending_unseen: resolves to those of the tasks that take no part.
     """
 
     pending_scalars: list[Pending] = field(default_factory=list)
     pending_tasks: Pending | None = None
+    pending_unseen: Pending | None = None
 
     @property
     def scalars(self) -> Mapping[str, float]:
@@ -44,7 +46,8 @@ class Measurement:
     @property
     def tasks(self) -> Sequence[Mapping[str, Any]]:
         """One row per task and split."""
-        return [] if self.pending_tasks is None else self.pending_tasks.value
+        parts = (self.pending_tasks, self.pending_unseen)
+        return [row for part in parts if part is not None for row in part.value]
 
 
 class _Scored(NamedTuple):
@@ -63,26 +66,43 @@ class _Scored(NamedTuple):
         return np.column_stack([getattr(measured, name) for name in MEASURES])
 
 
+class ScoreFunction(Protocol):
+    """What maps the vectors of parameters of some predictors, and rows, to scores."""
+
+    def scores_each(self, parameters: Array, X: Array, offsets: IntArray) -> Array:
+        """Return the (n,) scores of rows ``X[offsets[i]:offsets[i + 1]]`` under ``parameters[i]``, (T, P)."""
+
+
 class Evaluator:
-    """Scores models on validation and test rows, and the training objective.
+    """Scores models on validation and test rows and on those of unseen tasks, and the training objective.
 
     Args:
         setting: data, loss, model.
+        predictor: what the parameters that are measured belong to; None is the setting's model.
     """
 
-    def __init__(self, setting: Setting) -> None:
-        self._names = setting.federation.task_names
-        self._model: Model = setting.model
+    def __init__(self, setting: Setting, predictor: ScoreFunction | None = None) -> None:
+        data, self._model, scored = setting.federation, setting.model, predictor or setting.model
         self._loss, self._coupling = setting.loss, setting.coupling
-        data = setting.federation
-        self._held_out = (data.validation, data.test)
+        self._scores = Scores(scored, data.task_names, dict(zip(SPLITS, (data.validation, data.test), strict=True)))
+        if data.unseen is not None:
+            self._unseen = Scores(scored, data.unseen.task_names, {UNSEEN: data.unseen.test})
+            self._newcomers = data.unseen.terminal_task
         first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
         self._training_offsets = data.terminal_offsets[first]
         self._training_rows, self._labels = data.X, data.y
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
-        return queue.submit(self._measure, (tasks, _copied(queue, models, rows)), last=True)
+        return self.score(queue, tasks, _copied(queue, models, rows))
+
+    def score(self, queue: DeferredQueue, tasks: IntArray, models: Pending) -> Pending:
+        """Submit scores of the i-th of the (T, P) ``models`` to come on ``tasks[i]``, as :meth:`measure`."""
+        return queue.submit(self._scores.measure, (tasks, models), last=True)
+
+    def score_unseen(self, queue: DeferredQueue, models: Pending) -> Pending:
+        """Submit scores of the (V, P) models to come of all terminals of the unseen tasks, if there are any."""
+        return queue.submit(self._unseen.measure, (self._newcomers, models), last=True)
 
     def objective(self, queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
         """Submit P of one model per task: sum of mean training losses, ridge and coupling to the mean."""
@@ -97,22 +117,35 @@ class Evaluator:
         mean = np.add.reduceat(losses, offsets[:-1]) / (offsets[1:] - offsets[:-1])
         return self._coupling.objective(mean, models)
 
-    def _measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
+
+class Scores:
+    """Scores predictors on the rows kept back of some tasks.
+
+    Args:
+        predictor: what the parameters belong to.
+        names: (B,) of the tasks.
+        held_out: their rows, by the name of the split.
+    """
+
+    def __init__(self, predictor: ScoreFunction, names: Sequence[str], held_out: Mapping[str, Evaluation]) -> None:
+        self._predictor, self._names, self._held_out = predictor, names, held_out
+
+    def measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
         """Score everything and compute all measures together, as many rows at a time as are worth keeping."""
         scored = _Scored([], [], [])
         parts: list[Array] = []
         for tasks, models in batch:
-            for held_out in self._held_out:
+            for held_out in self._held_out.values():
                 self._score(held_out, tasks, models, scored)
             if sum(map(len, scored.labels)) > _ROWS_AT_A_TIME:
                 parts.append(scored.measured())
                 scored = _Scored([], [], [])
         measured = np.concatenate([*parts, scored.measured()])
-        tables, at = [], 0
+        tables, at, splits = [], 0, len(self._held_out)
         for tasks, _ in batch:
-            of_splits = measured[at : at + len(tasks) * len(SPLITS)].reshape(len(SPLITS), len(tasks), len(MEASURES))
+            of_splits = measured[at : at + len(tasks) * splits].reshape(splits, len(tasks), len(MEASURES))
             tables.append(self._rows(tasks.tolist(), of_splits.swapaxes(0, 1)))
-            at += len(tasks) * len(SPLITS)
+            at += len(tasks) * splits
         return tables
 
     def _score(self, held_out: Evaluation, tasks: IntArray, models: Array, scored: _Scored) -> None:
@@ -121,7 +154,7 @@ class Evaluator:
         for a, b in pairwise([0, *breaks.tolist(), len(tasks)]):
             offsets = held_out.task_offsets[tasks[a] : tasks[a] + b - a + 1]
             rows = slice(offsets[0], offsets[-1])
-            scored.scores.append(self._model.scores_each(models[a:b], held_out.X[rows], offsets - offsets[0]))
+            scored.scores.append(self._predictor.scores_each(models[a:b], held_out.X[rows], offsets - offsets[0]))
             scored.labels.append(held_out.y[rows])
             scored.sizes.append(offsets[1:] - offsets[:-1])
 
@@ -131,10 +164,10 @@ class Evaluator:
         if len(different) < len(tasks):
             owner = np.asarray(tasks)
             measured = np.stack([measured[owner == task].mean(axis=0) for task in different])
-        counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out]
+        counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out.values()]
         rows = []
         for task, of_splits in zip(different, measured.tolist(), strict=True):
-            for samples, name, numbers in zip(counts, SPLITS, of_splits, strict=True):
+            for samples, name, numbers in zip(counts, self._held_out, of_splits, strict=True):
                 measured_here = dict(zip(MEASURES, numbers, strict=True))
                 rows.append({"task": self._names[task], "split": name, **measured_here, "samples": samples[task]})
         return rows

@@ -21,10 +21,12 @@ class Mixer:
     Args:
         queue: where the work is deferred to.
         values: (nodes, P), a row for every node of the graph.
+        private: the last so many columns are a node's own: they are neither sent nor mixed.
     """
 
-    def __init__(self, queue: DeferredQueue, values: State) -> None:
+    def __init__(self, queue: DeferredQueue, values: State, private: int = 0) -> None:
         self._queue, self._values = queue, values
+        self.shared = values.values.shape[1] - private
 
     def submit(self, mixing: Mixing) -> Pending:
         """Submit a node's new row: a weighted mean of its own work and of those it has received, (1, P) each."""
@@ -36,12 +38,13 @@ class Mixer:
         """Submit the root mean square distance of the rows from their mean."""
         everybody = np.arange(len(self._values.values))
         values = self._queue.submit(take, (self._values, everybody), reads=[(self._values, everybody)])
-        return self._queue.submit(_apart, (values,), last=True)
+        return self._queue.submit(_apart, (values, self.shared), last=True)
 
     def _mix(self, batch: list[tuple[Any, ...]]) -> list[None]:
         rows, weights, own = (np.concatenate([arguments[part] for arguments in batch]) for part in range(3))
         received, offsets = gathered([works for _, _, _, *works in batch], own.shape[1])
-        self._values.values[rows] = mixed(own, received, weights, offsets)
+        own[:, : self.shared] = mixed(own, received, weights, offsets)[:, : self.shared]
+        self._values.values[rows] = own
         return [None] * len(batch)
 
 
@@ -52,4 +55,4 @@ def gathered(works: list[list[Array]], width: int) -> tuple[Array, IntArray]:
 
 
 def _apart(batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
-    return [{"disagreement": disagreement(values)} for (values,) in batch]
+    return [{"disagreement": disagreement(values[:, :shared])} for values, shared in batch]

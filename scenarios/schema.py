@@ -38,11 +38,11 @@ class Data(Section):
     """Where the tasks come from and how their rows reach the terminals."""
 
     source: str = "smartwatch"
-    """smartwatch | matlab | table | synthetic, or an import path `module:function` of your own."""
+    """smartwatch | matlab | table | synthetic | synthetic_mixture, or an import path `module:function` of your own."""
     path: str | None = None
     """File to read (matlab: .mat cell arrays; table: .csv or .parquet), relative to the working directory."""
     arguments: dict[str, Any] = Field(default_factory=dict)
-    """Keyword arguments of an import path, or of the synthetic generator."""
+    """Keyword arguments of an import path, or of a synthetic generator."""
     positive_exercises: tuple[str, ...] = ("PEN", "IR", "TRAP")
     """smartwatch: exercises labelled +1; the others are -1."""
     group_by: Literal["arm", "subject"] = "arm"
@@ -59,6 +59,9 @@ class Data(Section):
     """matlab, table: leave out tasks with fewer rows than this in a class."""
     max_tasks: Count | None = None
     """Use only the first so many tasks."""
+    unseen_tasks: Annotated[int, Field(ge=0)] = 0
+    """Of these, the last so many take no part: they have no base station, and what was learned without them is scored
+    on their test rows, as split "unseen". A method may let their terminals fit a few numbers to their training rows."""
     split: Split = Split()
     partition: Literal["iid", "contiguous", "dirichlet"] = "iid"
     """How a task's training rows are dealt to its terminals."""

@@ -21,6 +21,8 @@ FOLDER = Path(__file__).parents[1] / "scenarios"
 COMPARISONS = sorted(f"methods/{path.stem}" for path in FOLDER.glob("methods/*.yaml"))
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.yaml")) + COMPARISONS
 SMALL = ["data.arguments.samples_per_task=60", "terminals.per_base_station=2"]
+MIXED = ["data.arguments={tasks: 6, features: 10, least_rows: 80}", "data.unseen_tasks=2"]
+SMALLER = {"urban": SMALL[1:], "methods/fedem": MIXED}
 SHORT_S = {"urban": 1.0, "micro": 1.5, "dense_urban": 0.5, "rural": 20.0, "indoor_factory": 0.5, "highway": 8.0}
 SHORT_S |= dict.fromkeys(COMPARISONS, 0.6) | {"methods/mocha": 10.0}
 PRESET = """
@@ -43,7 +45,7 @@ def simulated(scenario: Scenario, key: str | None = None) -> Result:
 
 @lru_cache
 def reduced(name: str) -> Result:
-    changes = SMALL[1:] if name == "urban" else SMALL
+    changes = SMALLER.get(name, SMALL)
     return simulated(load_scenario(FOLDER / f"{name}.yaml", [*changes, f"budget.time_s={SHORT_S.get(name, 0.2)}"]))
 
 
@@ -62,7 +64,7 @@ def test_a_scenario_learns_within_its_budget_and_accounts_for_every_joule_and_by
 
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_every_method_of_a_comparison_learns_within_its_budget(name: str) -> None:
-    scenario = load_scenario(FOLDER / f"{name}.yaml", [*SMALL, f"budget.time_s={SHORT_S[name]}"])
+    scenario = load_scenario(FOLDER / f"{name}.yaml", [*SMALLER.get(name, SMALL), f"budget.time_s={SHORT_S[name]}"])
     for key in scenario.methods:
         result = simulated(scenario, key)
         rows = [row for row in result.tasks if row["split"] == "test"]

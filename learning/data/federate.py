@@ -38,6 +38,24 @@ class Evaluation:
 
 
 @dataclass(frozen=True, eq=False)
+class Unseen:
+    """Tasks that take no part in training: ``U`` of them, with ``V`` terminals that come when it is over.
+
+    Args:
+        X, y, terminal_offsets, terminal_task, task_names: as in :class:`Federation`; to these rows a newcomer may
+            fit what it needs to know of itself.
+        test: rows for reporting.
+    """
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    terminal_offsets: NDArray[np.int64]
+    terminal_task: NDArray[np.int64]
+    task_names: tuple[str, ...]
+    test: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
 class Federation:
     """Who holds which rows: ``B`` tasks, ``M`` terminals, ``d`` features (the bias, if any, comes last).
 
@@ -50,6 +68,7 @@ class Federation:
         task_samples: ``(B,)`` int64, training rows of each task.
         validation: rows for choosing parameters; a task's share may be empty.
         test: rows for reporting.
+        unseen: tasks that are not among these, if there are any.
     """
 
     X: NDArray[np.float64]
@@ -60,6 +79,7 @@ class Federation:
     task_samples: NDArray[np.int64]
     validation: Evaluation
     test: Evaluation
+    unseen: Unseen | None = None
 
 
 def federate(
@@ -71,6 +91,7 @@ def federate(
     standardise: bool = True,
     bias: bool = True,
     dirichlet_alpha: float = 0.5,
+    unseen_tasks: int = 0,
 ) -> Federation:
     """Split every task, deal its training rows to terminals, and prepare the features.
 
@@ -85,6 +106,7 @@ def federate(
             of all tasks together; a feature constant there is only centred.
         bias: append a column of ones.
         dirichlet_alpha: concentration; large values approach even shares, small ones give a class to one terminal.
+        unseen_tasks: the last so many tasks take no part; the others are dealt as if these did not exist.
 
     Raises:
         ScenarioError: data that :func:`check` or :func:`cut_blocks` refuses, fewer training rows than terminals, an
@@ -93,21 +115,65 @@ def federate(
     check(tasks, "data", classification=bool(tasks) and holds_classes(tasks))
     if terminals_per_task < 1:
         raise ScenarioError("terminals_per_task", terminals_per_task, "a whole number, at least 1")
+    if not 0 <= unseen_tasks < len(tasks):
+        raise ScenarioError("data.unseen_tasks", unseen_tasks, f"0 or more, and fewer than the {len(tasks)} tasks")
+    seen = len(tasks) - unseen_tasks
+    dealt = _dealt(tasks[:seen], terminals_per_task, split, partition, streams, dirichlet_alpha)
+    mean, scale = feature_scales(dealt.training.X) if standardise else (np.float64(0.0), np.float64(1.0))
+    dealt, unseen = dealt.prepared(mean, scale, bias), None
+    if unseen_tasks:
+        others = _dealt(tasks[seen:], terminals_per_task, split, partition, streams, dirichlet_alpha)
+        others = others.prepared(mean, scale, bias)
+        unseen = Unseen(*others.terminals(), others.names, others.test)
+    return Federation(*dealt.terminals(), dealt.names, dealt.task_samples, dealt.validation, dealt.test, unseen)
+
+
+@dataclass(frozen=True, eq=False)
+class _Dealt:
+    """The rows of some tasks: ``training`` is terminal after terminal, ``owner`` (M,) says whose task each serves."""
+
+    names: tuple[str, ...]
+    owner: NDArray[np.int64]
+    task_samples: NDArray[np.int64]
+    training: Evaluation
+    validation: Evaluation
+    test: Evaluation
+
+    def prepared(
+        self, mean: NDArray[np.float64] | np.float64, scale: NDArray[np.float64] | np.float64, bias: bool
+    ) -> _Dealt:
+        """Return the same with features moved, scaled and given a constant."""
+        parts = (_prepare(part, mean, scale, bias) for part in (self.training, self.validation, self.test))
+        return _Dealt(self.names, self.owner, self.task_samples, *parts)
+
+    def terminals(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64], NDArray[np.int64]]:
+        """Return the rows of the terminals, their labels, ranges and owners."""
+        return self.training.X, self.training.y, self.training.task_offsets, self.owner
+
+
+def _dealt(
+    tasks: Sequence[TaskRecords],
+    terminals_per_task: int,
+    split: BlockSplit,
+    partition: Partition,
+    streams: Streams,
+    dirichlet_alpha: float,
+) -> _Dealt:
+    """Split some tasks and deal their training rows, as :func:`federate` says."""
     blocks = [cut_blocks(task, split, streams) for task in tasks]
     owner = np.repeat(np.arange(len(tasks), dtype=np.int64), terminals_per_task)
     dealt: list[NDArray[np.int64]] = []
     for task, block in zip(tasks, blocks, strict=True):
         dealt += _deal(task, block.train, terminals_per_task, partition, streams, dirichlet_alpha)
     each = np.arange(len(tasks), dtype=np.int64)
-    training = _gather(tasks, owner, dealt)
-    validation = _gather(tasks, each, [block.validation for block in blocks])
-    test = _gather(tasks, each, [block.test for block in blocks])
-    mean, scale = feature_scales(training.X) if standardise else (np.float64(0.0), np.float64(1.0))
-    training, validation, test = (_prepare(part, mean, scale, bias) for part in (training, validation, test))
-    task_samples = np.array([len(block.train) for block in blocks], dtype=np.int64)
-    names = tuple(task.name for task in tasks)
-    X, y, offsets = training.X, training.y, training.task_offsets
-    return Federation(X, y, offsets, owner, names, task_samples, validation, test)
+    return _Dealt(
+        tuple(task.name for task in tasks),
+        owner,
+        np.array([len(block.train) for block in blocks], dtype=np.int64),
+        _gather(tasks, owner, dealt),
+        _gather(tasks, each, [block.validation for block in blocks]),
+        _gather(tasks, each, [block.test for block in blocks]),
+    )
 
 
 def feature_scales(X: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

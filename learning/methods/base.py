@@ -62,6 +62,8 @@ class Method(ABC):
     personal: bool = False
     """Whether every terminal has a model of its own, which parameters may decide; the scores of a task are the
     means over its terminals' models."""
+    losses: ClassVar[tuple[str, ...]] = ()
+    """Names of the losses it is defined for; empty: all."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
 
@@ -103,6 +105,10 @@ class Method(ABC):
         With ``personal`` models it is (terminals,) rows, one for each terminal.
         """
 
+    def newcomers(self) -> Pending | None:
+        """Submit the (V, P) models that all terminals of the unseen tasks would use; None if it has none to offer."""
+        return None
+
     def adopt(self, sites: IntArray) -> None:
         """Let base stations take in what the cloud sent; by default they need nothing."""
 
@@ -126,12 +132,17 @@ class Method(ABC):
         models, rows = self.models()
         if self.personal:
             owners = self.setting.federation.terminal_task
-            return Measurement([], self.evaluator.measure(self.queue, owners, models, rows))
+            return Measurement([], self.evaluator.measure(self.queue, owners, models, rows), self.measure_unseen())
         if at_site:
             task = np.array([node.index])
             return Measurement([], self.evaluator.measure(self.queue, task, models, rows[task]))
         scores = self.evaluator.measure(self.queue, np.arange(self.setting.tasks), models, rows)
-        return Measurement([self.evaluator.objective(self.queue, models, rows)], scores)
+        return Measurement([self.evaluator.objective(self.queue, models, rows)], scores, self.measure_unseen())
+
+    def measure_unseen(self) -> Pending | None:
+        """Submit a measurement of what unseen terminals would predict; None without them or an answer for them."""
+        models = None if self.setting.federation.unseen is None else self.newcomers()
+        return None if models is None else self.evaluator.score_unseen(self.queue, models)
 
     def settle(self) -> None:
         """Compute everything that is pending."""

@@ -52,6 +52,9 @@ class ClusteredFL(FedAvg):
         """The clusters' models, one row for each of their tasks."""
         return self._cloud, np.arange(self.setting.tasks)
 
+    def newcomers(self) -> None:
+        """Offer none: a newcomer belongs to no cluster yet."""
+
     def clusters(self) -> IntArray:
         """Settle and return the (tasks,) cluster of each task, numbered from 0."""
         self.settle()

@@ -23,7 +23,7 @@ from learning.messages import Cohort, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.segments import segment_sums, within
 from learning.setting import Setting
-from learning.state import State
+from learning.state import State, take
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -58,7 +58,7 @@ class FedAvg(Method):
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
-        start = setting.model.initial(setting.streams)
+        start = self.initial()
         self._cloud = State(start[None].copy())
         self._sites = State(np.tile(start, (setting.tasks, 1)))
         rows = np.diff(setting.federation.terminal_offsets).astype(np.float64)
@@ -66,6 +66,10 @@ class FedAvg(Method):
         of_sites = np.bincount(setting.federation.terminal_task, self._weights, setting.tasks)
         self._site_weights = of_sites.astype(np.float64)
         self._descent = Descent(setting, parameters, self.proximal, self.pull)
+
+    def initial(self) -> Array:
+        """Return the (P,) parameters that everybody starts from."""
+        return self.setting.model.initial(self.setting.streams)
 
     def make_controller(self) -> Controller:
         """Return fixed H and K."""
@@ -86,15 +90,23 @@ class FedAvg(Method):
         """The global model, for every task: a base station's own model is on its way to the next average."""
         return self._cloud, np.zeros(self.setting.tasks, np.int64)
 
+    def newcomers(self) -> Pending | None:
+        """Submit the global model, as often as there are newcomers."""
+        unseen = self.setting.federation.unseen
+        if unseen is None:
+            return None
+        rows = np.zeros(len(unseen.terminal_task), np.int64)
+        return self.queue.submit(take, (self._cloud, rows), reads=[(self._cloud, rows)])
+
     def evaluate(self, node: Node) -> Measurement:
         """Measure the global model, which only the cloud changes."""
         return Measurement() if node.tier == "base_station" else super().evaluate(node)
 
     def sizes(self, plan: Plan) -> Sizes:
         """A whole model everywhere."""
-        bits = self.setting.message_bits(self.setting.model.size)
-        visits = self.visits(plan)
-        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self.setting.model.size)
+        values = self._cloud.values.shape[1]
+        bits, visits = self.setting.message_bits(values), self.visits(plan)
+        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), values)
 
     def visits(self, plan: Plan) -> Array:
         """Return (terminals,) rows visited for an update."""

@@ -19,7 +19,7 @@ from learning.descent import Descent
 from learning.distortion import Distortion
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Contacts, Plan, Sizes
-from learning.methods.base import BoolArray, IntArray, Method, Node
+from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.mixer import Mixer
 from learning.mixing import Mixing
 from learning.setting import Setting
@@ -56,9 +56,18 @@ class Gossip(Method):
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
-        self._models = State(np.tile(setting.model.initial(setting.streams), (setting.terminals, 1)))
-        self._mixer = Mixer(setting.queue, self._models)
+        self._models = State(np.tile(self.initial(), (setting.terminals, 1)))
+        self._mixer = Mixer(setting.queue, self._models, self.private)
         self._descent = Descent(setting, parameters)
+
+    def initial(self) -> Array:
+        """Return the (P,) values that every terminal starts from."""
+        return self.setting.model.initial(self.setting.streams)
+
+    @property
+    def private(self) -> int:
+        """How many of them, the last, no terminal sends."""
+        return 0
 
     def make_controller(self) -> FixedControl:
         """Return H steps per round, K rounds."""
@@ -71,7 +80,7 @@ class Gossip(Method):
     def sizes(self, plan: Plan) -> Sizes:
         """A model to every neighbour."""
         visits = self._descent.visits(plan.local_iterations)
-        bits = self.setting.message_bits(self.setting.model.size)
+        bits = self.setting.message_bits(self._mixer.shared)
         return Sizes(0.0, 0.0, bits, 0.0, visits, np.zeros_like(visits))
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
@@ -84,7 +93,7 @@ class Gossip(Method):
 
     def contacts(self, node: int, round_: int, neighbours: IntArray) -> Contacts:
         """All neighbours, a model to each."""
-        return Contacts(neighbours, np.full(len(neighbours), self.setting.message_bits(self.setting.model.size)))
+        return Contacts(neighbours, np.full(len(neighbours), self.setting.message_bits(self._mixer.shared)))
 
     def mix(self, mixing: Mixing) -> None:
         """Submit the weighted mean of the terminal's new model and those it has received."""

@@ -60,6 +60,9 @@ class SoftSharing(FedAvg):
         """The tasks' models, as the cloud has them."""
         return self._cloud, np.arange(self.setting.tasks)
 
+    def newcomers(self) -> None:
+        """Offer none: a newcomer has no neighbours yet."""
+
     def sizes(self, plan: Plan) -> Sizes:
         """FedAvg's, but for the neighbours' models that go down to the terminals with their own."""
         return replace(super().sizes(plan), broadcast_bits=self.setting.message_bits(2 * self.setting.model.size))

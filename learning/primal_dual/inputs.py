@@ -60,6 +60,15 @@ def ranges_of(offsets: Array, terminals: ArrayLike) -> tuple[Array, Array]:
     return who, np.concatenate([[0], np.cumsum(offsets[who + 1] - offsets[who])]).astype(np.int64)
 
 
+def checked_weights(weights: Array | None, rows: int) -> Array | None:
+    """Return the weights of the jobs' rows as (rows,) float64, None if all weigh 1."""
+    if weights is None:
+        return None
+    if np.shape(weights) != (rows,):
+        raise ValueError(f"weights {np.shape(weights)}: allowed: {(rows,)}, one for every row of the jobs")
+    return np.ascontiguousarray(weights, np.float64)
+
+
 def arrived_duals(
     offsets: Array, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike
 ) -> tuple[Array, Array, Array]:

@@ -115,6 +115,8 @@ class SgdJobs:
         proximal: weight of ||w - anchor||^2 / 2, of all jobs or (T,); 0 is FedAvg.
         before: steps that all jobs have done of this round already: their rows are passed over, so that a round done
             in pieces meets the rows of a round done at once.
+        weights: (r,) float64 factor of the loss of every row, the jobs' rows laid end to end, each job's in stored
+            order; None is 1 everywhere. A batch's mean is over its rows, whatever they weigh.
 
     Raises:
         ValueError: if lengths disagree, a step count is negative or the batch is empty.
@@ -131,6 +133,7 @@ class SgdJobs:
     ridge: float = 0.0
     proximal: float | Array = 0.0
     before: int = 0
+    weights: Array | None = None
 
     def __post_init__(self) -> None:
         names = ("w", "anchor", "steps", "learning_rate", "rounds")

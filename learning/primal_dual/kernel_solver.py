@@ -15,6 +15,7 @@ from learning.primal_dual.inputs import (
     arrived_duals,
     checked_data,
     checked_models,
+    checked_weights,
     initial_duals,
     known_terminals,
     ranges_of,
@@ -25,6 +26,7 @@ from learning.segments import segment_sums
 
 Array = NDArray[Any]
 _BLOCK = 2**21  # numbers of X that are gathered at a time, 16 MB
+_NO_WEIGHTS = np.empty(0)
 _WORTH_SHARING = 1_000_000  # multiplications; below, waking a second thread costs more than it saves
 
 
@@ -124,9 +126,10 @@ class KernelSolver:
 
     def sgd(self, jobs: SgdJobs) -> Array:
         """See :meth:`~.solver.LocalSolver.sgd`."""
-        who = known_terminals(self.offsets, jobs.terminals)
+        who, ends = ranges_of(self.offsets, jobs.terminals)
         w, anchor = self._models(jobs.w, who), self._models(jobs.anchor, who)
         out, steps = np.empty_like(w), np.ascontiguousarray(jobs.steps, np.int64)
+        weights = checked_weights(jobs.weights, int(ends[-1]))
         arguments = (
             self.loss.code,
             self.loss.smoothing,
@@ -144,6 +147,8 @@ class KernelSolver:
             jobs.before,
             np.ascontiguousarray(jobs.rounds, np.int64),
             *jobs.key,
+            _NO_WEIGHTS if weights is None else weights,
+            ends,
             out,
         )
         rows = np.minimum(jobs.batch, self.offsets[who + 1] - self.offsets[who]) * steps

@@ -180,13 +180,17 @@ def _descend(
     ridge: float,
     proximal: float,
     stream: tuple[int, int, int, int],
+    weights: Array,
+    place: int,
     w: Array,
     t: int,
 ) -> None:
     """Do one job of :func:`local_sgd` on row ``t`` of ``w`` in place, on the ``n`` rows from ``low`` on.
 
-    Meanwhile the rows from ``ahead`` on, which are likely to be next, are brought near.
+    Meanwhile the rows from ``ahead`` on, which are likely to be next, are brought near. The weights of the job's rows,
+    if there are any weights, begin at ``place``.
     """
+    weighted = weights.shape[0] > 0
     gradient, order = np.empty((1, w.shape[1])), np.empty(n, np.int64)
     room = min(batch, n) + FAN
     rows, slopes = np.empty(room, np.int64), np.empty(room)
@@ -206,6 +210,8 @@ def _descend(
             if step >= before:
                 rows[k] = low + row
                 slopes[k] = slope(code, mu, dot(X, low + row, w, t), y[low + row]) / count
+                if weighted:
+                    slopes[k] *= weights[place + row]
         first = (first + count) % n
         if step < before:
             continue
@@ -239,6 +245,8 @@ def local_sgd(
     rounds: Array,
     key0: int,
     key1: int,
+    weights: Array,
+    places: Array,
     out_w: Array,
 ) -> None:
     """Do minibatch SGD on mean loss + ridge/2 ||w||^2 + proximal/2 ||w - anchor||^2 of each job's rows.
@@ -250,6 +258,8 @@ def local_sgd(
         anchor: (T, d) centre of the proximal term (FedProx), the broadcast model as a rule.
         steps: (T,) int64 steps of each job; learning_rate, proximal: (T,).
         before: steps of the round whose rows are passed over.
+        weights: (r,) factors of the losses of the jobs' rows, those of job t from ``places[t]`` on; of length 0 if
+            all are 1.
         out_w: (T, d) the models reached.
     """
     mu = curvature(loss_code, smoothing)
@@ -261,7 +271,8 @@ def local_sgd(
             out_w[t, c] = w[t, c]
         ahead = offsets[terminals[min(t + 1, terminals.shape[0] - 1)]]
         start, stream = (X, y, low, n, ahead, anchor, steps[t], before, batch), (rounds[t], j, key0, key1)
-        _descend(loss_code, mu, *start, learning_rate[t], ridge, proximal[t], stream, out_w, t)
+        how = (learning_rate[t], ridge, proximal[t], stream, weights, places[t])
+        _descend(loss_code, mu, *start, *how, out_w, t)
 
 
 @njit(**COMPILED)

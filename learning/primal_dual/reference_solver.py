@@ -117,7 +117,7 @@ class Minibatch:
 
     Args:
         chosen: (T, batch) row indices; places beyond a job's own batch hold some valid index.
-        weights: (T, batch) 1 / size of the job's batch where a row is present, 0 elsewhere.
+        weights: (T, batch) the row's own weight / size of the job's batch where a row is present, 0 elsewhere.
         active: (T,) whether the job takes this step.
     """
 
@@ -138,15 +138,19 @@ def minibatches(rows: Rows, jobs: SgdJobs) -> Iterator[Minibatch]:
     whole = (counts <= jobs.batch)[:, None]
     draws = 1 if bool(whole.all()) else max(1, longest * width)
     order = torch.stack(list(islice(stream, draws)), dim=1)
+    own = None if jobs.weights is None else _numbers(jobs.weights, rows)
+    places = (counts.cumsum(0) - counts)[:, None]
     for h in range(longest):
         size = (counts - first).clamp(max=jobs.batch)
         drawn = order.gather(1, (used[:, None] + slots).clamp(max=order.shape[1] - 1))
         picks = torch.where(whole, slots.expand_as(drawn), drawn)
         present = slots < size[:, None]
+        picks = torch.where(present, picks, 0)
         weights = present.to(rows.X.dtype) / size.clamp(min=1)[:, None]
+        if own is not None and len(own):
+            weights = weights * own[torch.where(present, places + picks, 0)]
         if h >= jobs.before:
-            active = (h < jobs.before + steps) & (counts > 0)
-            yield Minibatch(table.gather(1, torch.where(present, picks, 0)), weights, active)
+            yield Minibatch(table.gather(1, picks), weights, (h < jobs.before + steps) & (counts > 0))
         used, first = used + size, (first + size) % counts.clamp(min=1)
 
 

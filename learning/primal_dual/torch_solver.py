@@ -13,6 +13,7 @@ from learning.primal_dual.inputs import (
     arrived_duals,
     checked_data,
     checked_models,
+    checked_weights,
     initial_duals,
     known_terminals,
     ranges_of,
@@ -85,9 +86,10 @@ class TorchSolver:
 
     def sgd(self, jobs: SgdJobs) -> Array:
         """See :meth:`~.solver.LocalSolver.sgd`."""
-        who = known_terminals(self.offsets, jobs.terminals)
+        who, ends = ranges_of(self.offsets, jobs.terminals)
         for start in (jobs.w, jobs.anchor):
             checked_models(start, self.rows.X.shape[1], who)
+        checked_weights(jobs.weights, int(ends[-1]))
         models: Array = reference_solver.local_sgd(self.loss, self.rows, jobs).cpu().numpy()
         return models
 

@@ -404,6 +404,7 @@ def local_sgd(
     key: tl.tensor,
     X: tl.tensor,
     y: tl.tensor,
+    weights: tl.tensor,
     offsets: tl.tensor,
     w: tl.tensor,
     anchor: tl.tensor,
@@ -416,13 +417,18 @@ def local_sgd(
     TILE: tl.constexpr,
     CODE: tl.constexpr,
     MU: tl.constexpr,
+    WEIGHTED: tl.constexpr,
 ) -> None:
-    """Do the work of :func:`kernels.local_sgd`; ``numbers`` (T, 3) float64 are learning rate, ridge, proximal."""
+    """Do the work of :func:`kernels.local_sgd`; ``numbers`` (T, 3) float64 are learning rate, ridge, proximal.
+
+    If ``WEIGHTED``, the float64 ``weights`` lie where the scratch ``order`` does: from the place in ``orders`` on.
+    """
     job = tl.program_id(0).to(tl.int64)
     terminal, steps = tl.load(orders + 4 * job), tl.load(orders + 4 * job + 1)
     round_, place = tl.load(orders + 4 * job + 2), tl.load(orders + 4 * job + 3)
     first, n = _range(offsets, terminal)
     X, y, order = X + first * D, y + first, order + place
+    weights += place
     cols = tl.arange(0, BLOCK)
     model = tl.load(w + job * D + cols, mask=cols < D, other=0.0)
     centre = tl.load(anchor + job * D + cols, mask=cols < D, other=0.0)
@@ -440,7 +446,9 @@ def local_sgd(
             _shuffle(order, position + i, n, _word(used, word0, word1, word2, word3))
             used += 1
         used_rows = tl.where(step >= before, count, 0)
-        slopes = _mean_gradient(X, y, order, model, position, used_rows, drawn, D, BLOCK, TILE, CODE, MU)
+        slopes = _mean_gradient(
+            X, y, weights, order, model, position, used_rows, drawn, D, BLOCK, TILE, CODE, MU, WEIGHTED
+        )
         change = slopes + ridge * model + proximal * (model - centre)
         model -= tl.where(step >= before, rate, 0.0) * change
         position = tl.where(position + count < n, position + count, 0)
@@ -451,6 +459,7 @@ def local_sgd(
 def _mean_gradient(
     X: tl.tensor,
     y: tl.tensor,
+    weights: tl.tensor,
     order: tl.tensor,
     w: tl.tensor,
     position: tl.tensor,
@@ -461,6 +470,7 @@ def _mean_gradient(
     TILE: tl.constexpr,
     CODE: tl.constexpr,
     MU: tl.constexpr,
+    WEIGHTED: tl.constexpr,
 ) -> Any:
     """Return the mean loss gradient of ``count`` rows from a position on, all drawn or (``drawn`` = 0) as stored."""
     cols = tl.arange(0, BLOCK)
@@ -473,5 +483,7 @@ def _mean_gradient(
         numbers = rows[:, None].to(tl.int64) * D + cols[None, :]
         x = tl.load(X + numbers, mask=present[:, None] & (cols < D)[None, :], other=0.0)
         slopes = _slope(tl.sum(x * w[None, :], axis=1), tl.load(y + rows, mask=present, other=0.0), CODE, MU)
+        if WEIGHTED:
+            slopes *= tl.load(weights + rows, mask=present, other=0.0).to(w.dtype)
         gradient += tl.sum((tl.where(present, slopes, 0.0) / count.to(w.dtype))[:, None] * x, axis=0)
     return gradient

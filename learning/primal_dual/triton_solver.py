@@ -17,6 +17,7 @@ from learning.primal_dual.inputs import (
     arrived_duals,
     checked_data,
     checked_models,
+    checked_weights,
     initial_duals,
     known_terminals,
     ranges_of,
@@ -100,7 +101,9 @@ class TritonSolver:
         numbers = np.empty((len(terminals), 3))
         numbers[:, 0], numbers[:, 1], numbers[:, 2] = jobs.learning_rate, jobs.ridge, jobs.proximal
         starts = (self._models(jobs.w, terminals), self._models(jobs.anchor, terminals))
-        sent = upload(self.device, orders, np.array(jobs.key, np.int64), numbers, *starts)
+        weights = checked_weights(jobs.weights, int(offsets[-1]))
+        own = np.empty(0) if weights is None else weights
+        sent = upload(self.device, orders, np.array(jobs.key, np.int64), numbers, *starts, own)
         work = DeviceDescents(int(offsets[-1]), min(jobs.batch, _LONGEST), jobs.before, *sent)
         reached: Array = local_sgd(self.loss, self.rows, work).cpu().numpy()
         return reached
@@ -147,6 +150,7 @@ class DeviceDescents:
         before: steps of the round whose rows are passed over.
         numbers: (T, 3) float64 learning rate, ridge, proximal.
         anchor: (T, d) centres of the proximal term.
+        weights: (length,) float64 factors of the rows' losses; empty if all are 1.
     """
 
     length: int
@@ -157,6 +161,7 @@ class DeviceDescents:
     numbers: Tensor
     w: Tensor
     anchor: Tensor
+    weights: Tensor
 
 
 def upload(device: torch.device, *arrays: Array) -> list[Tensor]:
@@ -238,9 +243,11 @@ def local_sgd(loss: Loss, rows: Rows, work: DeviceDescents) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` in one launch and return the models reached, (T, d)."""
     w = work.w
     out, order = torch.empty_like(w), torch.empty(work.length, dtype=torch.int32, device=w.device)
-    data, passes = (rows.X, rows.y, rows.offsets), (work.batch, work.before)
+    fixed = {**_compiled_for(loss, w.shape[1]), "WEIGHTED": len(work.weights) > 0}
+    weights = work.weights if fixed["WEIGHTED"] else work.numbers  # a pointer that nobody follows
+    data, passes = (rows.X, rows.y, weights, rows.offsets), (work.batch, work.before)
     arguments = (work.orders, work.numbers, work.key, *data, w, work.anchor, *passes, order, out)
-    _launch(triton_kernels.local_sgd, len(w), arguments, _compiled_for(loss, w.shape[1]))
+    _launch(triton_kernels.local_sgd, len(w), arguments, fixed)
     return out
 
 

@@ -111,7 +111,7 @@ def test_files_are_read(tmp_path: Path) -> None:
     [
         (
             {"source": "synthetics"},
-            r"^data\.source = 'synthetics': allowed: smartwatch, matlab, table, synthetic or an",
+            r"^data\.source = 'synthetics': allowed: smartwatch, matlab, table, synthetic, synthetic_mixture or an",
         ),
         ({"source": "matlab"}, r"^data\.path = None: allowed: a file, as data.source is matlab"),
         ({"source": "table", "path": "no/such.csv"}, r"no/such\.csv"),

@@ -163,6 +163,8 @@ def test_more_terminals_than_training_rows_are_refused_with_task_rows_and_termin
         ({"partition": "sorted"}, "partition = 'sorted': allowed: iid, contiguous or dirichlet"),
         ({"partition": "dirichlet", "dirichlet_alpha": 0.0}, "dirichlet_alpha = 0.0"),
         ({"tasks": []}, "no tasks"),
+        ({"unseen_tasks": 3}, "data.unseen_tasks = 3: allowed: 0 or more, and fewer than the 3 tasks"),
+        ({"unseen_tasks": -1}, "data.unseen_tasks = -1"),
         ({"tasks": [plain_records("a", np.eye(4), [0, 1, 0, 1])]}, "label 0.*-1 and \\+1"),
     ],
 )
@@ -181,3 +183,32 @@ def test_measured_targets_can_be_dealt_too() -> None:
         made = federate(tasks, 3, SPLIT, partition, Streams(0))
         assert made.task_samples.tolist() == [12, 12]
         assert len(np.unique(made.y)) == 24
+
+
+@pytest.mark.parametrize("partition", PARTITIONS)
+def test_unseen_tasks_leave_the_others_as_they_would_be_without_them(partition: Partition) -> None:
+    tasks = numbered(features=4)
+    made = federate(tasks, 3, SPLIT, partition, Streams(0), unseen_tasks=1)
+    alone = federate(tasks[:-1], 3, SPLIT, partition, Streams(0))
+    for name in ("X", "y", "terminal_offsets", "terminal_task", "task_names", "task_samples"):
+        np.testing.assert_array_equal(getattr(made, name), getattr(alone, name))
+    for split in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(made, split).X, getattr(alone, split).X)
+    assert alone.unseen is None and made.unseen is not None
+
+
+def test_rows_of_unseen_tasks_are_dealt_like_others_and_scaled_by_those_that_are_seen() -> None:
+    tasks = numbered(features=4)
+    whole = federate(tasks, 3, SPLIT, "iid", Streams(0), standardise=False, bias=False)
+    part = federate(tasks, 3, SPLIT, "iid", Streams(0), unseen_tasks=2).unseen
+    seen = federate(tasks[:-2], 3, SPLIT, "iid", Streams(0), standardise=False, bias=False)
+    assert part is not None
+    first = whole.terminal_offsets[-7]
+    mean, scale = feature_scales(seen.X)
+    expected = np.column_stack([(whole.X[first:] - mean) / scale, np.ones(len(whole.X) - first)])
+    np.testing.assert_allclose(part.X, expected, rtol=1e-12)
+    np.testing.assert_array_equal(part.y, whole.y[first:])
+    np.testing.assert_array_equal(part.terminal_offsets, whole.terminal_offsets[-7:] - first)
+    assert part.terminal_task.tolist() == [0, 0, 0, 1, 1, 1]
+    assert part.task_names == whole.task_names[-2:]
+    np.testing.assert_array_equal(part.test.y, whole.test.y[whole.test.task_offsets[-3] :])

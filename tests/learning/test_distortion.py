@@ -15,9 +15,11 @@ from learning.build import build_method
 from learning.distortion import distorted_sum
 from learning.messages import Plan
 from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.fedem import FedEM, MixtureParameters
 from learning.methods.fedprox import FedProx, ProximalParameters
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
 from learning.methods.local import Local
+from learning.primal_dual.losses import make_loss
 from netsim.port import CLOUD, Node
 from scenarios.errors import ScenarioError
 from scenarios.schema import Method as MethodEntry
@@ -112,6 +114,8 @@ def fresh(kind: str, seed: int = 0, over_the_air: bool = True) -> Any:
     setting = replace(setting, over_the_air=over_the_air)
     if kind == "hfedmtl":
         return HFedMTL(setting, FixedDualParameters())
+    if kind == "fedem":
+        return FedEM(replace(setting, loss=make_loss("logistic")), MixtureParameters())
     if kind == "fedprox":
         return FedProx(setting, ProximalParameters(proximal=0.5))
     return FedAvg(setting, AveragingParameters())
@@ -129,7 +133,7 @@ def advance(method: Any, distortion: Any, rounds: int = 3) -> None:
         method.adopt(np.arange(method.setting.tasks))
 
 
-@pytest.mark.parametrize("kind", ["fedavg", "fedprox", "hfedmtl"])
+@pytest.mark.parametrize("kind", ["fedavg", "fedem", "fedprox", "hfedmtl"])
 def test_a_sum_that_is_heard_perfectly_gives_the_models_of_separate_messages(kind: str) -> None:
     digital, analog = fresh(kind, over_the_air=False), fresh(kind)
     advance(digital, None)

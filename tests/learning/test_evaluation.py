@@ -12,12 +12,20 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from learning import metrics
-from learning.data.federate import Evaluation, Federation
+from learning.data.federate import Evaluation, Federation, Unseen
 from learning.deferred import DeferredQueue, Pending
 from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement
 from learning.messages import Plan
+from learning.methods.clustered_fl import ClusteredFL
+from learning.methods.ditto import Ditto
 from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.fedavg_finetune import FedAvgFinetune
+from learning.methods.fedem import FedEM, MixtureParameters
 from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
+from learning.methods.local import Local
+from learning.methods.permfl import PerMFL
+from learning.methods.soft_sharing import SoftSharing
+from learning.mixtures import Mixture, fit_shares
 from learning.primal_dual.losses import LOSSES
 from learning.state import State
 from netsim.port import CLOUD, Node
@@ -188,3 +196,75 @@ def test_a_run_scores_every_task_on_both_splits_at_every_cloud_record(key: str) 
     cloud = [row for row in result.tasks if row["event"] in ("start", "cloud", "end")]
     events = [row for row in result.rounds if row["event"] in ("start", "cloud", "end")]
     assert [(row["task"], row["split"]) for row in cloud] == [(n, s) for n in names for s in SPLITS] * len(events)
+
+
+# Unseen tasks -------------------------------------------------------------------------------------------------
+
+
+def with_unseen(loss: str = "logistic") -> Federation:
+    """Return three tasks, and two with two terminals each that take no part."""
+    federation, rows = random_federation(4, loss=loss), held_out(5, [7, 4, 9, 6])
+    test = held_out(6, [30, 20])
+    owner = np.array([0, 0, 1, 1])
+    return replace(federation, unseen=Unseen(rows.X, rows.y, rows.task_offsets, owner, ("late", "later"), test))
+
+
+def unseen_rows(method: Any) -> list[dict[str, Any]]:
+    """Measure and return the rows of unseen tasks."""
+    measured = method.evaluate(CLOUD)
+    method.settle()
+    return [row for row in measured.tasks if row["split"] == "unseen"]
+
+
+def test_unseen_tasks_are_scored_with_the_global_model_as_it_is() -> None:
+    federation = with_unseen()
+    method = FedAvg(setting_of(federation, "logistic"), AveragingParameters())
+    w = Driver(method).run(Plan(5, 2), 2).models()[0]
+    rows, unseen = unseen_rows(method), federation.unseen
+    assert unseen is not None
+    assert [(row["task"], row["samples"]) for row in rows] == [("late", 30), ("later", 20)]
+    for row, (a, b) in zip(rows, ((0, 30), (30, 50)), strict=True):
+        for name in MEASURES:
+            expected = getattr(metrics, name)(unseen.test.X[a:b] @ w, unseen.test.y[a:b])
+            assert row[name] == pytest.approx(expected, rel=1e-12)
+
+
+def test_unseen_terminals_fit_their_shares_of_a_mixture_and_nothing_else() -> None:
+    federation, M = with_unseen(), 2
+    method = FedEM(setting_of(federation, "logistic"), MixtureParameters(components=M))
+    models = Driver(method).run(Plan(5, 2), 2).models()[0]
+    rows, unseen = unseen_rows(method), federation.unseen
+    assert unseen is not None
+    mixture = Mixture(method.setting.model, method.setting.loss, M)
+    losses = mixture.losses(np.tile(models, (4, 1)), unseen.X, unseen.y, unseen.terminal_offsets)
+    shares = fit_shares(losses, unseen.terminal_offsets)
+    assert np.ptp(shares) > 0.01
+    for row, (a, b), who in zip(rows, ((0, 30), (30, 50)), ((0, 1), (2, 3)), strict=True):
+        X, y, ends = unseen.test.X[a:b], unseen.test.y[a:b], np.array([0, b - a])
+        scores = [mixture.scores_each(np.hstack([models, shares[j]])[None], X, ends) for j in who]
+        for name in MEASURES:
+            assert row[name] == pytest.approx(np.mean([getattr(metrics, name)(s, y) for s in scores]), rel=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "parameters"), METHODS)
+def test_unseen_tasks_change_nothing_else_that_is_recorded(kind: Any, parameters: Any) -> None:
+    federation = with_unseen()
+    records = []
+    for data in (federation, replace(federation, unseen=None)):
+        driver = Driver(kind(setting_of(data, "logistic"), parameters)).run(Plan(5, 2), 2)
+        others = [[row for row in m.tasks if row["split"] != "unseen"] for _, m in driver.records]
+        records.append(repr((others, [dict(m.scalars) for _, m in driver.records])))
+    assert records[0] == records[1]
+
+
+@pytest.mark.parametrize("kind", [HFedMTL, ClusteredFL, SoftSharing, Local])
+def test_a_method_that_has_no_model_for_newcomers_offers_none(kind: Any) -> None:
+    assert unseen_rows(kind(setting_of(with_unseen(), "logistic"), kind.Parameters())) == []
+
+
+@pytest.mark.parametrize("kind", [Ditto, PerMFL, FedAvgFinetune])
+def test_methods_with_a_global_model_and_others_offer_the_global_one(kind: Any) -> None:
+    method = kind(setting_of(with_unseen(), "logistic"), kind.Parameters())
+    plain = FedAvg(setting_of(with_unseen(), "logistic"), AveragingParameters())
+    plain._cloud.values[:] = method._cloud.values[:] = np.arange(4.0) - 1.0
+    assert unseen_rows(method) == unseen_rows(plain) != []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,11 @@ def jobs_on(federation: Federation, batch: int, seed: int = 0) -> SgdJobs:
 def test_the_linear_module_takes_the_steps_of_the_linear_model(loss: str, batch: int) -> None:
     linear, torch_linear = pair_of_settings(loss)
     jobs = jobs_on(linear.federation, batch)
-    expected, found = linear.model.descend(jobs), torch_linear.model.descend(jobs)
-    np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12)
-    assert np.abs(expected - jobs.w).max() > 0.1
+    weighted = replace(jobs, weights=np.random.default_rng(1).uniform(0.0, 2.0, len(linear.federation.y)))
+    for each in (jobs, weighted):
+        expected, found = linear.model.descend(each), torch_linear.model.descend(each)
+        np.testing.assert_allclose(found, expected, rtol=0.0, atol=1e-12)
+        assert np.abs(expected - jobs.w).max() > 0.1
 
 
 def test_the_linear_module_scores_like_the_linear_model() -> None:

@@ -186,8 +186,10 @@ def test_compiled_sgd_equals_the_tensor_sgd(name: str, batch: int, seed: int) ->
         rng.uniform(0, 1, 6),
         int(rng.integers(0, 5)),
     )
-    a, b = KernelSolver(*data, loss).sgd(jobs), TorchSolver(*data, loss).sgd(jobs)
-    np.testing.assert_allclose(a, b, atol=1e-12 * max(1.0, np.abs(a).max()))
+    weights = rng.uniform(0, 2, len(data[0]))
+    for each in (jobs, replace(jobs, weights=weights)):
+        a, b = KernelSolver(*data, loss).sgd(each), TorchSolver(*data, loss).sgd(each)
+        np.testing.assert_allclose(a, b, atol=1e-12 * max(1.0, np.abs(a).max()))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -204,6 +204,36 @@ def test_every_job_may_have_its_own_proximal_weight(kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", SOLVERS)
+def test_a_rows_weight_multiplies_its_loss_in_the_job_that_states_it(kind: Any) -> None:
+    X, y = data("squared")
+    solver, who = kind(X, y, OFFSETS, make_loss("squared")), [2, 0, 1, 2]
+    weights = np.random.default_rng(7).uniform(0.0, 2.0, 5 + 4 + 0 + 5)
+    jobs = replace(sgd_jobs(who, 7, 100, ridge=0.3), weights=weights)
+    found, own = solver.sgd(jobs), np.split(weights, [5, 9, 9])
+    for t, j in enumerate(who):
+        A, b, w = X[OFFSETS[j] : OFFSETS[j + 1]], y[OFFSETS[j] : OFFSETS[j + 1]], jobs.w[t].copy()
+        for _ in range(7 if len(b) else 0):
+            w -= 0.05 * (A.T @ (own[t] * (A @ w - b)) / len(b) + 0.3 * w)
+        np.testing.assert_allclose(found[t], w, atol=1e-14)
+
+
+@pytest.mark.parametrize("precision", [np.float64, np.float32])
+@pytest.mark.parametrize("batch", [1, 2, 100])
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_weights_of_one_are_no_weights_to_the_last_bit(kind: Any, batch: int, precision: Any) -> None:
+    for name in LOSSES:
+        solver, jobs = kind(*data(name), OFFSETS, make_loss(name), precision), sgd_jobs([0, 1, 2, 3], 9, batch)
+        np.testing.assert_array_equal(solver.sgd(replace(jobs, weights=np.ones(12))), solver.sgd(jobs))
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
+def test_weights_of_too_few_rows_are_refused(kind: Any) -> None:
+    solver = kind(*data(), OFFSETS, make_loss("logistic"))
+    with pytest.raises(ValueError, match=r"weights \(11,\): allowed: \(12,\)"):
+        solver.sgd(replace(sgd_jobs([0, 1, 2, 3], 1, 2), weights=np.ones(11)))
+
+
+@pytest.mark.parametrize("kind", SOLVERS)
 def test_minibatches_walk_through_fresh_permutations_and_end_each_epoch_with_what_is_left(kind: Any) -> None:
     X, y = data()
     solver = kind(X, y, OFFSETS, make_loss("logistic"))

@@ -97,7 +97,7 @@ def compiled(kernel: Any, dtype: str, **fixed: Any) -> Any:
     warps = fixed.pop("num_warps")
     types = dict.fromkeys(kernel.arg_names, f"*{dtype}")
     types |= dict.fromkeys(("orders", "key", "terminals", "places", "starts", "offsets"), "*i64")
-    types |= dict.fromkeys(("scales", "numbers", "scores", "out"), "*fp64")
+    types |= dict.fromkeys(("scales", "numbers", "scores", "weights", "out"), "*fp64")
     types |= {"order": "*i32", "batch": "i32", "before": "i32"} | dict.fromkeys(fixed, "constexpr")
     names = list(kernel.arg_names)
     source = compiler.ASTSource(
@@ -120,7 +120,10 @@ def test_every_kernel_compiles_and_reads_its_rows_sixteen_bytes_a_thread(
     fixed = {"CODE": loss.code, "MU": loss.smoothness}
     kernels = [(triton_kernels.local_dual_ascent, fixed | {"SAMPLING": int(sampling)}) for sampling in Sampling]
     kernels += [(triton_kernels.terminal_sums, fixed), (triton_kernels.dual_image, fixed)]
-    kernels += [(triton_kernels.local_sgd, fixed), (triton_kernels.local_sgd, fixed | {"batch": 1, "before": 1})]
+    for weighted in (False, True):
+        descent = fixed | {"WEIGHTED": weighted}
+        kernels += [(triton_kernels.local_sgd, descent)]
+        kernels += [(triton_kernels.local_sgd, descent | {"batch": 1, "before": 1})]
     wide = "ld.global.v4.b32" if dtype == "fp32" else "ld.global.v2.b64"
     for kernel, values in kernels:
         assert wide in compiled(kernel, dtype, **values).asm["ptx"]
@@ -261,6 +264,9 @@ def test_minibatch_descent_agrees(name: str, batch: int, dtype: Any, tolerance: 
     assert_close(card.sgd(jobs), host.sgd(jobs), tolerance)
     later = replace(jobs, proximal=rates * 9.0, before=3)
     assert_close(card.sgd(later), host.sgd(later), tolerance)
+    twice = np.array([3, 0, 3, 1, 2])  # one terminal's rows count differently in its two jobs
+    weighted = replace(jobs, terminals=twice, weights=rng.uniform(0, 2, 3 + 5 + 3 + 7))
+    assert_close(card.sgd(weighted), host.sgd(weighted), tolerance)
 
 
 @on_device
