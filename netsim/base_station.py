@@ -7,7 +7,6 @@ from math import inf
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from simpy import Event
 
 from netsim.accounts import OutOfBudgetError
@@ -15,6 +14,7 @@ from netsim.allotment import Allotter
 from netsim.backhaul import DOWN, UP
 from netsim.collection import Gathering, share_of
 from netsim.delivery import Delivery, Mission
+from netsim.downlink import Downlink, Message
 from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
 from netsim.port import Cohort, Method, Plan, Sizes
@@ -45,8 +45,7 @@ class BaseStation:
         self.edge_rounds = 0
         self._allotter = Allotter(world, index)
         self._fading = SlowFading(world.radio, world.deployment.entity, world.streams)
-        listening = world.scenario.network.downlink.duty
-        self._receive_w = {terminal.index: terminal.device.rx_power_w * listening for terminal in terminals}
+        self._downlink = Downlink(world, terminals)
         self._outages, outage = world.outages[index], world.scenario.base_stations.outage
         self._skips = outage is not None and outage.recovery == "skip"
 
@@ -115,11 +114,12 @@ class BaseStation:
             fades = self._fading.factors(indices, self.edge_rounds, sizes.update_bits)
             return Assignment(sizes, cloud_round, self.edge_rounds, gathering, asked, since_s, clocks, fades)
 
+        message = Message(sizes.broadcast_bits, sizes.personal_bits)
         if self.world.scenario.cells_change:
-            mission = Mission(self.index, sizes.broadcast_bits, self._radiate, begin)
+            mission = Mission(self.index, message, self._downlink.send, begin)
             assignment: Assignment = yield Delivery(self.world, mission, scheduled).begun
             return assignment.gathering
-        while not (yield from self._broadcast(sizes.broadcast_bits, scheduled)):
+        while not (yield from self._broadcast(message, scheduled)):
             yield from self._repaired()
         assignment = begin()
         for terminal in scheduled:
@@ -166,49 +166,8 @@ class BaseStation:
         chosen = np.sort(np.argsort(draws)[: share_of(share, len(present))])
         return [present[i] for i in chosen]
 
-    def _broadcast(self, bits: float, audience: list[Terminal]) -> Generator[Event, Any, bool]:
+    def _broadcast(self, message: Message, audience: list[Terminal]) -> Generator[Event, Any, bool]:
         """Send to all scheduled terminals of the own cell; False if the site failed first."""
         world = self.world
         yield self.env.timeout(world.scenario.network.downlink.access_delay_s + world.on_air[self.index].wake_up_s())
-        return (yield from self._radiate(self.index, bits, audience))
-
-    def _radiate(self, site: int, bits: float, audience: list[Terminal]) -> Generator[Event, Any, bool]:
-        """Send to terminals of a cell at once, at the rate the worst of them can receive at the beginning.
-
-        Returns False if the site failed first.
-        """
-        world = self.world
-        stays_s = world.outages[site].on_until_s(self.env.now) - self.env.now
-        if stays_s <= 0.0:
-            return False
-        if not world.budget.pay("bytes", bits / 8.0):
-            raise OutOfBudgetError
-        airtime_s = bits / (yield from self._broadcast_bps(site, np.array([terminal.index for terminal in audience])))
-        world.on_air[site].change(+1)
-        world.site_meter.set_power(site, "transmit", self.world.radiating_w)
-        receivers = [terminal.index for terminal in audience if terminal.alive]
-        world.terminal_meter.set_shares("receive", receivers, self._receive_w, 1.0)
-        yield self.env.timeout(min(airtime_s, stays_s))
-        world.site_meter.set_power(site, "transmit", 0.0)
-        world.on_air[site].change(-1)
-        if world.interference is not None:
-            world.interference.end_broadcast(site)
-        world.terminal_meter.set_shares("receive", receivers, self._receive_w, 0.0)
-        whole = airtime_s <= stays_s
-        if not whole:
-            sent_bits = bits * stays_s / airtime_s
-            world.budget.refund("bytes", (bits - sent_bits) / 8.0)
-            world.traffic.downlink += sent_bits / 8.0
-            return False
-        for terminal in audience:
-            terminal.bytes_down += bits / 8.0
-        world.traffic.downlink += bits / 8.0
-        return True
-
-    def _broadcast_bps(self, site: int, audience: NDArray[np.int64]) -> Generator[Event, Any, float]:
-        """Return the rate that all of the audience can receive; it stays what it is at the start of the broadcast."""
-        radio, interference = self.world.radio, self.world.interference
-        if interference is None:
-            return radio.broadcast_bps(audience)
-        yield interference.begin_broadcast(site)
-        return radio.broadcast_bps(audience, interference.interfering_gain(audience))
+        return (yield from self._downlink.send(self.index, message, audience))

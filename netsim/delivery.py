@@ -17,6 +17,7 @@ import numpy as np
 from simpy import Event
 
 from netsim.accounts import OutOfBudgetError
+from netsim.downlink import Message
 from netsim.participation import Participation
 from netsim.relay import Steps, relay
 from netsim.terminal import Assignment, Terminal
@@ -29,14 +30,14 @@ class Mission:
 
     Attributes:
         home: the base station whose model it is.
-        bits: size of the model.
-        radiate: called as (site, bits, terminals), broadcasts in a cell.
+        message: its size; every cell is sent the common part and the parts of its own terminals.
+        send: called as (site, message, terminals), sends in a cell.
         begin: called once, when the first terminals have the model; returns what they are asked.
     """
 
     home: int
-    bits: float
-    radiate: Callable[[int, float, list[Terminal]], Generator[Event, Any, bool]]
+    message: Message
+    send: Callable[[int, Message, list[Terminal]], Generator[Event, Any, bool]]
     begin: Callable[[], Assignment]
 
 
@@ -69,7 +70,7 @@ class Delivery:
         try:
             group, whole = (yield from self._settled(site, group)), False
             if group and site != mission.home:
-                yield from relay(world, mission.home, site, mission.bits)
+                yield from relay(world, mission.home, site, mission.message.bits(len(group)))
             while not whole:
                 group = yield from self._settled(site, group)
                 if not group:
@@ -80,7 +81,7 @@ class Delivery:
                 group, whole = self._still_there(site, group), True
                 covered = self._covered(group)
                 if covered:
-                    whole = yield from mission.radiate(site, mission.bits, covered)
+                    whole = yield from mission.send(site, mission.message, covered)
                 turns.leave()
                 group = self._still_there(site, group)
         except OutOfBudgetError:

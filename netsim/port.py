@@ -42,7 +42,10 @@ class Sizes(Protocol):
 
     @property
     def personal_bits(self) -> float:
-        """What a base station sends to each of its terminals alone, one after the other, besides the broadcast."""
+        """What a base station sends to each of its terminals alone, one after the other, after the broadcast.
+
+        All begin to compute when the last has its own.
+        """
 
     @property
     def update_bits(self) -> float:

@@ -45,7 +45,7 @@ from netsim.cohort.plant import ON_AIR, Plant, Rules
 from netsim.cohort.sorting import smallest
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "02438eb824cff46527ade5ab573e061db4ed8f53446c3aeef277a5441d0ee620"
+SOURCES_SHA256 = "1b9b0ebdb40e5273dd29d10ac456cea71199c309dd218d7df424683038e543eb"
 
 
 class SiteTally(NamedTuple):
@@ -153,37 +153,72 @@ def _draw(plant: Plant, rules: Rules, site: int, round_: int, count: int, desk: 
 
 
 @njit(**PART)
+def _listen(
+    plant: Plant, rules: Rules, accounts: Accounts, tally: Tally, book: Book, site: int, j: int, start_s: float,
+    heard_s: float,
+) -> bool:  # fmt: skip
+    """Let terminal j listen, if it lives; return whether it does so to the end, which is then still to be noted."""
+    power_w, until_s = plant.receive_w[plant.kind[j]], heard_s
+    if rules.mortal:
+        live_until(plant, rules, accounts, j, start_s, 0.0)
+        if accounts.death_s[j] <= start_s:
+            return False
+        until_s = live_until(plant, rules, accounts, j, heard_s, power_w)
+    tally.receive_j[j] += power_w * (until_s - start_s)
+    if until_s < heard_s:
+        note(book, site, RECEIVE, start_s, power_w, j)
+        note(book, site, RECEIVE, until_s, -power_w, j)
+    return until_s == heard_s
+
+
+@njit(**PART)
+def _tell_alone(
+    plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, book: Book, end: End, site: int,
+    audience: Array, now_s: float,
+) -> float:  # fmt: skip
+    """Send each of the audience its own message, one after the other; return when the last has it, or would have."""
+    if load.personal_bits == 0.0:
+        return now_s
+    for j in audience:
+        over_s = now_s + load.personal_bits / (rules.downlink_hz * plant.downlink_efficiency[j])
+        if now_s <= end.horizon_s:
+            if _listen(plant, rules, accounts, tally, book, site, j, now_s, min(over_s, end.horizon_s)):
+                note(book, site, RECEIVE, now_s, plant.receive_w[plant.kind[j]], j)
+                note(book, site, RECEIVE, over_s, -plant.receive_w[plant.kind[j]], j)
+            if over_s <= end.horizon_s:
+                note(book, site, DOWNLINK, over_s, load.personal_bits / 8.0, -1)
+        now_s = over_s
+    if rules.mortal:
+        for j in audience:
+            live_until(plant, rules, accounts, j, min(now_s, end.horizon_s), 0.0)
+    return now_s
+
+
+@njit(**PART)
 def _broadcast(
     plant: Plant, rules: Rules, load: Load, accounts: Accounts, tally: Tally, sites: SiteTally, book: Book, end: End,
     site: int, audience: Array, now_s: float,
 ) -> float:  # fmt: skip
-    """Send the model to the audience at the worst one's rate; return when it is there, or infinity."""
+    """Send to the audience what netsim.downlink does; return when all have it, or infinity."""
     start_s = now_s + rules.downlink_access_s
     pay_s = _just_after(start_s)
     if start_s > end.horizon_s or not payable(end, pay_s, site, -1):
         return np.inf
-    note(book, site, PAID, pay_s, load.broadcast_bits / 8.0, -1)
+    note(book, site, PAID, pay_s, (load.broadcast_bits + load.personal_bits * len(audience)) / 8.0, -1)
     efficiency = np.inf
     for j in audience:
         efficiency = min(efficiency, plant.downlink_efficiency[j])
     over_s = start_s + load.broadcast_bits / (rules.downlink_hz * efficiency)
     heard_s, receiving_w = min(over_s, end.horizon_s), 0.0
     for j in audience:
-        power_w = plant.receive_w[plant.kind[j]]
-        until_s = heard_s
-        if rules.mortal:
-            live_until(plant, rules, accounts, j, start_s, 0.0)
-            if accounts.death_s[j] <= start_s:
-                continue
-            until_s = live_until(plant, rules, accounts, j, heard_s, power_w)
-        tally.receive_j[j] += power_w * (until_s - start_s)
-        if until_s < heard_s:
-            note(book, site, RECEIVE, start_s, power_w, j)
-            note(book, site, RECEIVE, until_s, -power_w, j)
-        else:
-            receiving_w += power_w
+        if _listen(plant, rules, accounts, tally, book, site, j, start_s, heard_s):
+            receiving_w += plant.receive_w[plant.kind[j]]
     note(book, site, RECEIVE, start_s, receiving_w, -1)
     note(book, site, RECEIVE, over_s, -receiving_w, -1)
+    if over_s <= end.horizon_s:
+        note(book, site, DOWNLINK, over_s, load.broadcast_bits / 8.0, -1)
+    over_s = _tell_alone(plant, rules, load, accounts, tally, book, end, site, audience, over_s)
+    heard_s = min(over_s, end.horizon_s)
     note(book, site, SITE_TRANSMIT, start_s, rules.radiating_w, -1)
     note(book, site, SITE_TRANSMIT, over_s, -rules.radiating_w, -1)
     sites.transmit_j[site] += rules.radiating_w * (heard_s - start_s)
@@ -194,8 +229,7 @@ def _broadcast(
     if over_s > end.horizon_s:
         return np.inf
     for j in audience:
-        tally.bytes_down[j] += load.broadcast_bits / 8.0
-    note(book, site, DOWNLINK, over_s, load.broadcast_bits / 8.0, -1)
+        tally.bytes_down[j] += (load.broadcast_bits + load.personal_bits) / 8.0
     return over_s
 
 

@@ -44,6 +44,7 @@ class Load(NamedTuple):
     start_s: float
     cloud_bits: float
     broadcast_bits: float
+    personal_bits: float
     update_bits: float
     aggregate_bits: float
     bs_iterations: int

@@ -14,7 +14,7 @@ from netsim.cohort.luck import CACHED, period_s, uniform
 from netsim.cohort.plant import Plant, Rules
 
 Array = NDArray[Any]
-SOURCES_SHA256 = "02438eb824cff46527ade5ab573e061db4ed8f53446c3aeef277a5441d0ee620"
+SOURCES_SHA256 = "1b9b0ebdb40e5273dd29d10ac456cea71199c309dd218d7df424683038e543eb"
 
 
 @njit(**CACHED)

@@ -23,8 +23,9 @@ from scenarios.schema import Budget
 from scenarios.streams import Streams
 
 Array = NDArray[Any]
-# A participant: receiving (2), cost, computing, asking (bytes, power, site), over (refund, carried, power, site).
-_LINES_A_PARTICIPANT = 12
+# A participant: receiving all's and its own (2, 2, carried), cost, computing, asking (bytes, power, site), over
+# (refund, carried, power, site).
+_LINES_A_PARTICIPANT = 15
 _LINES_AN_ITERATION, _LINES_A_ROUND, _LINES_A_TRY = 20, 10, 3
 _WORTH_SHARING = 20_000  # lines; below, the round is over before a second thread has woken up
 
@@ -112,6 +113,7 @@ def load_of(sizes: Sizes, normals: Array | None = None, start_s: float = 0.0, bs
         start_s=start_s,
         cloud_bits=float(sizes.cloud_bits),
         broadcast_bits=float(sizes.broadcast_bits),
+        personal_bits=float(sizes.personal_bits),
         update_bits=float(sizes.update_bits),
         aggregate_bits=float(sizes.aggregate_bits),
         bs_iterations=bs_iterations,

@@ -123,6 +123,8 @@ def methods(draw: st.DrawFn, **fixed: Any) -> Counting:
     return Counting(
         **{
             "bits_down": draw(st.sampled_from([4e3, 2e5])),
+            "bits_personal": draw(st.sampled_from([0.0, 0.0, 2e4])),
+            "only_personal": draw(st.booleans()),
             "bits_up": draw(st.sampled_from([4e3, 5e4, 2e5])),
             "samples": draw(st.sampled_from([1.0, 20.0])),
             "local_iterations": draw(st.integers(1, 3)),

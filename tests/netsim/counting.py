@@ -5,7 +5,8 @@ It obeys the port like any other method, so what the network does to parcels can
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,8 @@ class Counting:
 
     Args:
         bits_down, bits_up: size of everything that goes down and up.
+        bits_personal: size of what goes down to each terminal alone.
+        only_personal: whether that goes down instead of what goes to all.
         samples: rows visited per local iteration.
         fixed_samples: rows visited besides.
         local_iterations, bs_iterations: H and K of every cloud round.
@@ -68,9 +71,15 @@ class Counting:
     cloud_rounds: int | None = None
     spread: float = 0.0
     protocol: str = "hierarchical"
+    bits_personal: float = 0.0
+    only_personal: bool = False
     observations: list[Observation] = field(default_factory=list)
     total: int = 0
     _site_counts: dict[int, int] = field(default_factory=dict)
+
+    def twin(self) -> Self:
+        """Return one with the same settings that has counted nothing."""
+        return replace(self, observations=[], total=0, _site_counts={})
 
     def plan(self, observation: Observation) -> Plan | None:
         """Repeat the same plan; keep what was observed."""
@@ -84,7 +93,8 @@ class Counting:
         fixed = np.full(_MANY, self.fixed_samples)
         samples = self.samples * (1.0 + (self.spread * np.arange(_MANY)) % 1.0) * plan.local_iterations + fixed
         down, up = self.bits_down, self.bits_up
-        return Sizes(down, down, up, up, samples, fixed)
+        broadcast, personal = (0.0 if self.bits_personal and self.only_personal else down), self.bits_personal
+        return Sizes(down, broadcast, up, up, samples, fixed, personal)
 
     def adopt(self, sites: IntArray) -> None:
         """Start to count anew."""

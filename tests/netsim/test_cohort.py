@@ -47,14 +47,9 @@ def _hold_to_each_other(data: st.DataObject, protocol: str) -> None:
         if hardware.battery_j is not None:  # what happens first is not defined where two batteries die together
             change(where, j, battery_j=hardware.battery_j * (1.0 + 0.01 * j))
     method: Counting = data.draw(methods(spread=0.381966, protocol=protocol))
-    again = Counting(**{name: getattr(method, name) for name in _SETTINGS})
+    again = method.twin()
     assert_agree(run(where, method), simulate_cohorts(where, again, [f"task {s}" for s in range(where.sites)]))
     assert method.total == again.total
-
-
-_SETTINGS = (
-    "bits_down", "bits_up", "samples", "local_iterations", "bs_iterations", "cloud_rounds", "spread", "protocol",
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("policy", ["highest", "most_efficient"])

@@ -186,9 +186,7 @@ def test_a_budget_ends_a_run_at_the_exact_instant(where: World, method: Counting
 @given(moving_worlds(), BUSY)
 def test_the_same_world_runs_the_same_way_twice(where: World, method: Counting) -> None:
     again = world(where.scenario, where.sites, where.terminals // where.sites, where.streams.seed)
-    twin = Counting(**{name: getattr(method, name) for name in ("bits_down", "bits_up", "samples")})
-    twin.local_iterations, twin.bs_iterations = method.local_iterations, method.bs_iterations
-    assert repr(run(where, method)) == repr(run(again, twin))
+    assert repr(run(where, method)) == repr(run(again, method.twin()))
 
 
 @FEW
@@ -205,8 +203,7 @@ def test_with_speed_zero_nothing_changes(seed: int, share: str, policy: str, mod
         "collection": {"policy": policy, "deadline_s": 0.2},
         "network": {"propagation": LANDSCAPE, "uplink": {"share": share}, "interference": {"model": model}},
     }
-    twin = Counting(**{name: getattr(method, name) for name in ("bits_down", "bits_up", "samples", "bs_iterations")})
-    method.local_iterations = twin.local_iterations
+    twin = method.twin()
     with_section = run(world(scenario(**common, mobility={"speed_mps": (0.0, 0.0)}), 3, 2, seed), method)
     without = run(world(scenario(**common), 3, 2, seed), twin)
     for name in ("ended_by", "totals", "rounds", "tasks", "participation", "base_stations", "trace"):
