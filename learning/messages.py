@@ -69,6 +69,19 @@ class Contacts:
     bits: NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Receipt:
+    """What an asynchronous server did with a report.
+
+    Attributes:
+        accepted: whether it counts; it may have been too old.
+        versions: new versions of the model it brought about.
+    """
+
+    accepted: bool
+    versions: int
+
+
 class Cohort(Protocol):
     """Terminals that were sent a model together, grouped by base station."""
 

@@ -56,6 +56,8 @@ def run(ground: Ground, method: Method, task_names: list[str], on_cloud: Callabl
     wanted, obstacle = ground.scenario.engine, needs_processes(ground.scenario)
     if method.protocol == "decentralised":
         obstacle = "a decentralised method"
+    if method.protocol == "asynchronous":
+        obstacle = "the asynchronous protocol"
     if wanted == "cohort" and obstacle:
         raise ScenarioError("engine", wanted, f"process or auto, because of {obstacle}")
     if wanted == "cohort" or (wanted == "auto" and ground.terminals > MANY and not obstacle):

@@ -27,6 +27,7 @@ class Participation:
         compute_s, upload_s: how long it computed and was busy uploading; NaN for what it did not come to.
         finish_s: when its update arrived, NaN if it did not.
         samples, fixed_samples: rows visited, and those of them that do not grow with H.
+        staleness: by how many versions the model had moved on, NaN where that has no meaning.
     """
 
     base_station: int
@@ -40,9 +41,12 @@ class Participation:
     finish_s: float = nan
     samples: float = 0.0
     fixed_samples: float = 0.0
+    staleness: float = nan
 
 
-COLUMNS = {field.name: _KINDS[str(field.type)] for field in fields(Participation)}
+SOMETIMES = ("staleness",)
+"""Columns that are there only if some row says something in them."""
+COLUMNS = {field.name: _KINDS[str(field.type)] for field in fields(Participation) if field.name not in SOMETIMES}
 Columns = dict[str, NDArray[Any]]
 
 
@@ -63,7 +67,7 @@ class ParticipationLog:
         self._length += 1
 
     def extend(self, block: Columns) -> None:
-        """Add many rows: every column of :data:`COLUMNS`."""
+        """Add many rows: every column of :data:`COLUMNS`, and of :data:`SOMETIMES` if they say something."""
         self._close()
         self._blocks.append(block)
         self._length += len(block["terminal"])
@@ -72,8 +76,11 @@ class ParticipationLog:
         """Turn single rows into a block."""
         if self._rows:
             columns = zip(*(tuple(vars(row).values()) for row in self._rows), strict=True)
-            named = zip(COLUMNS.items(), columns, strict=True)
-            self._blocks.append({name: np.array(values, kind) for (name, kind), values in named})
+            named = zip((COLUMNS | dict.fromkeys(SOMETIMES, np.float64)).items(), columns, strict=True)
+            block = {name: np.array(values, kind) for (name, kind), values in named}
+            self._blocks.append(
+                {name: block[name] for name in block if name in COLUMNS or not _says_nothing(block[name])}
+            )
             self._rows = []
 
     def since(self, first: int) -> Columns:
@@ -89,4 +96,13 @@ class ParticipationLog:
         skip = max(0, first - start)
         if not blocks:
             return {name: np.zeros(0, kind) for name, kind in COLUMNS.items()}
-        return {name: np.concatenate([block[name] for block in blocks])[skip:] for name in COLUMNS}
+        names = [*COLUMNS, *(name for name in SOMETIMES if any(name in block for block in blocks))]
+        return {name: np.concatenate([_column(block, name) for block in blocks])[skip:] for name in names}
+
+
+def _says_nothing(column: NDArray[Any]) -> bool:
+    return bool(np.isnan(column).all())
+
+
+def _column(block: Columns, name: str) -> NDArray[Any]:
+    return block[name] if name in block else np.full(len(block["terminal"]), nan)

@@ -158,6 +158,25 @@ class Observation:
     slowdown: float = 1.0
 
 
+class Receipt(Protocol):
+    """What an asynchronous server did with an update."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether it counts; it may have been too old."""
+
+    @property
+    def versions(self) -> int:
+        """How many new versions of the model it brought about: 0 while it waits in a buffer."""
+
+
+class AsynchronousMethod(Protocol):
+    """What is different of a method under the ``"asynchronous"`` protocol, see :meth:`Method.merge`."""
+
+    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray, *, staleness: int) -> Receipt:
+        """Let the cloud take in the one update that ``arrived``."""
+
+
 class Method(Protocol):
     """A learning method, as the network sees it."""
 
@@ -165,6 +184,7 @@ class Method(Protocol):
     """How the network runs it:
 
     - ``"hierarchical"``: cloud, base stations and terminals in synchronous rounds;
+    - ``"asynchronous"``: the cloud and terminals, without rounds; see :meth:`merge`;
     - ``"isolated"``: no radio;
     - ``"decentralised"``: the nodes of a graph exchange models with their neighbours, see
       :class:`DecentralisedMethod`.
@@ -182,8 +202,15 @@ class Method(Protocol):
     def train(self, cohort: Cohort, plan: Plan) -> Any:
         """Submit local work that starts from the present models of the cohort's sites; return a name for it."""
 
-    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+    def merge(
+        self, cohort: Cohort, work: Any, arrived: BoolArray, distortion: Distortion | None = None
+    ) -> Receipt | None:
         """Let the cohort's sites aggregate the updates that arrived.
+
+        Under the ``"asynchronous"`` protocol a cohort is who is sent the cloud's present model at the same instant, and
+        the cloud takes in updates one at a time: exactly one has ``arrived``, ``staleness=tau`` tells how many versions
+        there have been since its terminal was sent the model, and the method says what it did with it. Others return
+        None and are not passed a staleness.
 
         Args:
             cohort: as it was trained.

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from netsim.asynchronous import Cloud, FreeTerminal, check
 from netsim.base_station import BaseStation
 from netsim.compute import Luck
 from netsim.decentralised import among_base_stations, among_terminals, make_company, make_edge_peers
@@ -35,6 +36,9 @@ def simulate(
         method: a fresh method.
         task_names: task of each base station, for the tables.
         on_cloud: told every cloud aggregation, for progress.
+
+    Raises:
+        ScenarioError: the method's protocol does not go with the scenario.
     """
     recorder = Recorder(world, method, on_cloud)
     limit_terminal_energy(world)
@@ -85,6 +89,10 @@ def _players(world: World, method: Method, recorder: Recorder) -> _Players:
     if method.protocol == "isolated":
         lone = [LoneTerminal(world, method, index, log) for index in everybody]
         return _Players(lone, [], isolated(world, method, lone, recorder), False)
+    if method.protocol == "asynchronous":
+        check(world.scenario)
+        free = [FreeTerminal(world, index, log) for index in everybody]
+        return _Players(free, [], Cloud(world, method, free, recorder).run(), True)
     on_graph = cast(DecentralisedMethod, method)
     if method.protocol == "decentralised" and on_graph.nodes == "terminals":
         company = make_company(world, on_graph, log)

@@ -233,7 +233,7 @@ class Terminal:
             assignment.gathering.lose(self.index)
 
     def _work(self, assignment: Assignment, row: Participation) -> Generator[Event, Any, bool]:
-        """Compute and upload; return whether the update goes on from another base station to this one's own."""
+        """Compute and upload; return whether the update goes on from the base station that received it."""
         sizes = assignment.sizes
         self._pay_for(sizes, row)
         self._cpu_hz = self._clock_hz(assignment, row.samples)
@@ -242,6 +242,10 @@ class Terminal:
             return False
         if not (yield from self._upload(assignment, leaves_s, row)):
             return False
+        return self._deliver(assignment, row)
+
+    def _deliver(self, assignment: Assignment, row: Participation) -> bool:
+        """Hand over an update that a base station has received, or let it go on to this terminal's own; see _work."""
         serving = self.world.serving.item(self.index)
         if serving != self.site and assignment.gathering.open:
             self.env.process(self._send_home(serving, assignment, row))

@@ -125,6 +125,9 @@ class Collection(Section):
     """first_k: share of the scheduled terminals that is enough."""
     deadline_s: Positive = 1.0
     """deadline: time from the broadcast; at least one update is always awaited."""
+    redispatch: Literal["after_all", "at_once"] = "after_all"
+    """Asynchronous methods: whether terminals whose updates arrive at the same instant are sent the model that all of
+    these updates have gone into, or each the one that its own has just gone into."""
 
 
 class Budget(Section):

@@ -18,7 +18,7 @@ from learning.control.observation import Controller, Observation
 from learning.deferred import Pending
 from learning.distortion import Distortion
 from learning.evaluation import Evaluator, Measurement
-from learning.messages import Cohort, Plan, Sizes
+from learning.messages import Cohort, Plan, Receipt, Sizes
 from learning.setting import Setting
 from learning.state import State
 
@@ -91,7 +91,9 @@ class Method(ABC):
         """Submit the local work of the cohort's terminals, from the present models of its sites."""
 
     @abstractmethod
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+    def merge(
+        self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None
+    ) -> Receipt | None:
         """Submit the sites' aggregation of the updates in ``work`` that arrived, (n,) booleans.
 
         With a ``distortion`` the cohort is of one site, which heard the sum of them through it; it is passed to
