@@ -7,6 +7,7 @@ iteration per cloud round it is plain FedAvg.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -55,6 +56,9 @@ class FedAvg(Method):
     label = "FedAvg"
     Parameters: ClassVar[Any] = AveragingParameters
     sums_updates = True
+    obstacles: ClassVar[Mapping[str, str]] = {
+        "asynchronous": "it averages the updates of one round; fedasync and fedbuff take them in as they come"
+    }
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)

@@ -20,6 +20,7 @@ the whole system knows.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -79,6 +80,9 @@ class HFedMTL(Method):
     label = "HFedMTL"
     Parameters: ClassVar[Any] = FixedDualParameters
     sums_updates = True
+    obstacles: ClassVar[Mapping[str, str]] = {
+        "asynchronous": "updates are only safe to add if those of one round start from the same model"
+    }
     measures_gap = False
     """Whether terminals now measure and upload their gaps: a pass over their rows and a number an update for each."""
     gaps_wanted = 2

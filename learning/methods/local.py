@@ -5,7 +5,8 @@ What a federation has to beat. A task's scores are the mean over the models of i
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -47,6 +48,7 @@ class Local(Method):
     Parameters = LocalParameters
     protocols = ("isolated",)
     personal = True
+    obstacles: ClassVar[Mapping[str, str]] = {"asynchronous": "it has nothing to send"}
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
