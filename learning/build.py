@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,7 @@ def build_setting(
         overhead_bits=learning.message_overhead_bits,
         fixed_bits=learning.message_bits,
         edge_metrics=scenario.output.edge_metrics,
+        late_updates=scenario.collection.late == "carry",
         over_the_air=scenario.network.uplink.transfer == "over_the_air",
     )
 
@@ -194,8 +196,9 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     """Return a fresh method for one run.
 
     Raises:
-        ScenarioError: as :func:`check_method`; the method is not defined for the loss; or the network adds updates up
-            over the air, and the method needs each of them.
+        ScenarioError: as :func:`check_method`; the method is not defined for the loss; the network adds updates up
+            over the air, and the method needs each of them; or it hands over late ones, and the method has no use for
+            them.
     """
     kind, parameters = check_method(key, entry)
     protocol = entry.protocol or kind.protocols[0]
@@ -205,6 +208,9 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     if setting.over_the_air and not (kind.sums_updates or protocol == "isolated"):
         allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
         raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)
+    if setting.late_updates and protocol == "hierarchical" and "late" not in signature(kind.merge).parameters:
+        allowed = f"drop, as {kind.label} (methods.{key}) does not take in updates of earlier iterations"
+        raise ScenarioError("collection.late", "carry", allowed)
     method = kind(setting, parameters)
     method.protocol = protocol
     return method

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,26 @@ class Cohort(Protocol):
     @property
     def terminals(self) -> IntArray:
         """(n,) indices, site after site and ascending within a site."""
+
+
+class Late(Protocol):
+    """Updates of an earlier iteration of the same base station that have arrived by now."""
+
+    @property
+    def cohort(self) -> Cohort:
+        """As it was trained, of one site."""
+
+    @property
+    def work(self) -> Any:
+        """What ``train`` returned."""
+
+    @property
+    def arrived(self) -> NDArray[np.bool_]:
+        """(n,) whose updates they are."""
+
+    @property
+    def staleness(self) -> int:
+        """How many iterations of the base station have been merged since."""
 
 
 def counts(cohort: Cohort) -> IntArray:

@@ -30,6 +30,7 @@ class Setting:
         overhead_bits: added to every message.
         fixed_bits: size of every message, if it is stated rather than worked out.
         edge_metrics: whether scores and certificates are measured at base-station aggregations too.
+        late_updates: whether base stations hand over updates of earlier iterations.
         over_the_air: whether updates reach a base station as a sum that the air has made and distorted.
     """
 
@@ -46,6 +47,7 @@ class Setting:
     fixed_bits: float | None = None
     edge_metrics: bool = True
     over_the_air: bool = False
+    late_updates: bool = False
 
     @property
     def tasks(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from math import inf
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from simpy import Event
@@ -12,16 +12,16 @@ from simpy import Event
 from netsim.accounts import OutOfBudgetError
 from netsim.allotment import Allotter
 from netsim.backhaul import DOWN, UP
-from netsim.collection import Gathering, share_of
+from netsim.collection import Carried, Gathering, share_of
 from netsim.delivery import Delivery, Mission
 from netsim.downlink import Downlink, Message
 from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
-from netsim.port import Cohort, Method, Plan, Sizes
+from netsim.port import Cohort, Late, Method, PatientMethod, Plan, Sizes
 from netsim.recorder import EdgeRound, Recorder
 from netsim.relay import carry, working
 from netsim.slow_fading import SlowFading
-from netsim.terminal import Assignment, Terminal
+from netsim.terminal import ASK_AGAIN_S, Assignment, Terminal
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
@@ -47,6 +47,7 @@ class BaseStation:
         self._fading = SlowFading(world.radio, world.deployment.entity, world.streams)
         self._downlink = Downlink(world, terminals)
         self._outages, outage = world.outages[index], world.scenario.base_stations.outage
+        self._carries, self._carried = world.scenario.collection.late == "carry", Carried()
         self._skips = outage is not None and outage.recovery == "skip"
 
     def takes_part_from_s(self) -> float:
@@ -75,25 +76,40 @@ class BaseStation:
     def _iteration(self, cloud_round: int, plan: Plan, sizes: Sizes) -> Steps:
         scheduled = yield from self._schedule(cloud_round)
         since_s = self.env.now
-        indices = np.array([terminal.index for terminal in scheduled])
+        indices = np.array([terminal.index for terminal in scheduled], np.int64)
         cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
         work = self.method.train(cohort, plan)
-        gathering = yield from self._hand_out(cloud_round, sizes, scheduled, since_s)
-        yield gathering.complete
+        if scheduled:
+            gathering = yield from self._hand_out(cloud_round, sizes, scheduled, since_s)
+            yield gathering.complete
+        else:  # there is something late to merge, and nobody else
+            gathering = self._gather([], sizes)
         yield from self._repaired()
-        yield from self._release(scheduled, gathering)
+        if not self._carries:
+            yield from self._release(scheduled, gathering)
         if not self.world.budget.pay("cost", self.world.scenario.budget.cost_per_bs_iteration):
             raise OutOfBudgetError
-        arrived = np.array([terminal.index in gathering.arrived for terminal in scheduled])
-        air, noise = gathering.distortion(self.edge_rounds), None
-        if air is None:
-            self.method.merge(cohort, work, arrived)
-        else:
-            self.method.merge(cohort, work, arrived, air)
-            noise = air.noise_std
-        counted = len(scheduled), len(gathering.arrived)
-        self.recorder.edge(EdgeRound(self.index, cloud_round, self.edge_rounds, plan, *counted, noise))
+        merged, noise = self._merge(cohort, work, gathering)
+        self.recorder.edge(EdgeRound(self.index, cloud_round, self.edge_rounds, plan, len(scheduled), merged, noise))
         self.edge_rounds += 1
+
+    def _merge(self, cohort: Cohort, work: Any, gathering: Gathering) -> tuple[int, float | None]:
+        """Let the method aggregate what has arrived; return how many updates, and the deviation of the air's noise."""
+        came = gathering.arrived.union(gathering.take_late())
+        arrived = np.array([terminal in came for terminal in cohort.terminals.tolist()], np.bool_)
+        air = gathering.distortion(self.edge_rounds)
+        if air is not None:
+            self.method.merge(cohort, work, arrived, air)
+            return int(arrived.sum()), air.noise_std
+        late: list[Late] = []
+        if self._carries:
+            late = self._carried.arrived()
+            self._carried.keep(gathering, cohort, work)
+        if late:
+            cast(PatientMethod, self.method).merge(cohort, work, arrived, late=late)
+        else:
+            self.method.merge(cohort, work, arrived)
+        return int(arrived.sum()) + sum(int(part.arrived.sum()) for part in late), None
 
     def _gather(self, expected: list[int], sizes: Sizes) -> Gathering:
         """Return where the updates of an iteration go: one after the other, or all at once."""
@@ -135,19 +151,28 @@ class BaseStation:
             yield self.env.timeout(0.0)
 
     def _schedule(self, cloud_round: int) -> Generator[Event, Any, list[Terminal]]:
-        """Return the terminals to ask, ascending; wait for the first one if none is there."""
-        present = [terminal for terminal in self.terminals if terminal.available()]
-        while not present:
-            back_s = min((terminal.available_from_s() for terminal in self.terminals), default=inf)
+        """Return the terminals to ask, ascending; wait for the first, unless something late is to be merged."""
+        present = self._present()
+        while not (present or self._carried.some_arrived()):
+            back_s = min((self._worth_asking_from_s(terminal) for terminal in self.terminals), default=inf)
             if back_s == inf:
                 self.world.budget.end(f"no terminal left at bs-{self.index:02d}")
                 raise OutOfBudgetError
             # Nudged past the instant of return, which rounding may place a hair before it.
             yield self.env.timeout(max(0.0, back_s - self.env.now) + 1e-9)
-            present = [terminal for terminal in self.terminals if terminal.available()]
+            present = self._present()
         self._pass_over(present, cloud_round)
         share = self.world.scenario.collection.scheduled_fraction
-        return present if share == 1.0 else self._draw(present, share)
+        return present if share == 1.0 or not present else self._draw(present, share)
+
+    def _present(self) -> list[Terminal]:
+        """Return who can be asked now; who has been late with something that is not merged yet cannot."""
+        return [i for i in self.terminals if i.available() and not self._carried.holds(i.index)]
+
+    def _worth_asking_from_s(self, terminal: Terminal) -> float:
+        """Return the earliest time at which a terminal may be there and free."""
+        late = self._carried.holds(terminal.index)
+        return max(terminal.available_from_s(), self.env.now + ASK_AGAIN_S if late else 0.0)
 
     def _pass_over(self, present: list[Terminal], cloud_round: int) -> None:
         """Write down who is not there."""
@@ -155,7 +180,7 @@ class BaseStation:
             return
         here = {terminal.index for terminal in present}
         for terminal in self.terminals:
-            if terminal.index not in here:
+            if terminal.index not in here and not self._carried.holds(terminal.index):
                 row = (self.index, cloud_round, self.edge_rounds, terminal.index, "unavailable", self.env.now)
                 self.recorder.participation.append(Participation(*row))
 

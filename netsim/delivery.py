@@ -138,6 +138,7 @@ class Delivery:
                 terminal.assign(assignment)
             else:
                 self._write_down(terminal, assignment, "late")
+                assignment.gathering.lose(terminal.index)
 
     def _write_down(self, terminal: Terminal, assignment: Assignment, outcome: str) -> None:
         who, when = (self._mission.home, assignment.cloud_round, assignment.edge_round), self.world.env.now

@@ -37,6 +37,7 @@ ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "network.uplink.share": lambda scenario: scenario.network.uplink.share not in ("ofdma", "tdma"),
     "network.uplink.slow_fading": lambda scenario: scenario.network.uplink.slow_fading,
     "network.uplink.transfer": lambda scenario: scenario.network.uplink.transfer == "over_the_air",
+    "collection.late": lambda scenario: scenario.collection.late != "drop",
     "mobility": lambda scenario: scenario.mobility is not None,
 }
 """Fields, and whether a scenario uses them in a way that cohorts do not know."""

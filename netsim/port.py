@@ -83,6 +83,23 @@ class Cohort:
     terminals: IntArray
 
 
+@dataclass(frozen=True, eq=False)
+class Late:
+    """Updates of an earlier iteration of the same base station that have arrived by now.
+
+    Attributes:
+        cohort: as it was trained, of one site.
+        work: what :meth:`Method.train` returned.
+        arrived: (n,) whose updates they are; none of them has been merged before.
+        staleness: how many iterations of the base station have been merged since, at least 1.
+    """
+
+    cohort: Cohort
+    work: Any
+    arrived: BoolArray
+    staleness: int
+
+
 class Distortion(Protocol):
     """What the air did to updates that were sent at the same time and heard as one sum."""
 
@@ -177,6 +194,13 @@ class AsynchronousMethod(Protocol):
         """Let the cloud take in the one update that ``arrived``."""
 
 
+class PatientMethod(Protocol):
+    """What is different of a method that is passed updates of earlier iterations, see :meth:`Method.merge`."""
+
+    def merge(self, cohort: Cohort, work: Any, arrived: BoolArray, *, late: Sequence[Late]) -> Receipt | None:
+        """Let the cohort's one site aggregate the updates that arrived, and those that are late."""
+
+
 class Method(Protocol):
     """A learning method, as the network sees it."""
 
@@ -206,6 +230,9 @@ class Method(Protocol):
         self, cohort: Cohort, work: Any, arrived: BoolArray, distortion: Distortion | None = None
     ) -> Receipt | None:
         """Let the cohort's sites aggregate the updates that arrived.
+
+        If late updates are carried over, ``late``, a sequence of :class:`Late`, is passed where there are any: they are
+        to be aggregated with those that arrived in time.
 
         Under the ``"asynchronous"`` protocol a cohort is who is sent the cloud's present model at the same instant, and
         the cloud takes in updates one at a time: exactly one has ``arrived``, ``staleness=tau`` tells how many versions

@@ -20,7 +20,8 @@ from netsim.upload import Upload
 from netsim.world import World
 
 Steps = Generator[Event, Any, None]
-_ASK_AGAIN_S = 0.01  # how long a base station lets a terminal alone that is still being sent an older model
+ASK_AGAIN_S = 0.01
+"""How long a base station lets a terminal alone that is still being sent an older model, or at work on one."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ class Terminal:
         now = self.env.now
         back_s = max(self._presence.back_at_s(now), self.out_until_s)
         if self.expecting:
-            back_s = max(back_s, now + _ASK_AGAIN_S)
+            back_s = max(back_s, now + ASK_AGAIN_S)
         if self.battery is None:
             return back_s
         charged_s = self.battery.allows_from_s()
@@ -247,7 +248,7 @@ class Terminal:
     def _deliver(self, assignment: Assignment, row: Participation) -> bool:
         """Hand over an update that a base station has received, or let it go on to this terminal's own; see _work."""
         serving = self.world.serving.item(self.index)
-        if serving != self.site and assignment.gathering.open:
+        if serving != self.site and assignment.gathering.wanted:
             self.env.process(self._send_home(serving, assignment, row))
             return True
         self._hand_in(assignment, row)
@@ -264,9 +265,12 @@ class Terminal:
 
     def _hand_in(self, assignment: Assignment, row: Participation) -> None:
         """Let the update arrive where it is wanted."""
-        row.outcome = "merged" if assignment.gathering.open else "late"
+        gathering = assignment.gathering
+        row.outcome = "merged" if gathering.wanted else "late"
         row.finish_s = self.env.now
-        assignment.gathering.arrive(self.index)
+        if self.world.scenario.collection.late == "carry":
+            row.staleness = float(gathering.age)
+        gathering.arrive(self.index)
 
     def _pay_for(self, sizes: Sizes, row: Participation) -> None:
         row.samples, row.fixed_samples = sizes.samples.item(self.index), sizes.fixed_samples.item(self.index)

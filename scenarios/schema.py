@@ -125,6 +125,9 @@ class Collection(Section):
     """first_k: share of the scheduled terminals that is enough."""
     deadline_s: Positive = 1.0
     """deadline: time from the broadcast; at least one update is always awaited."""
+    late: Literal["drop", "carry"] = "drop"
+    """first_k, deadline: whether terminals that are late are told to stop, or go on and are merged in the iteration of
+    their base station in which they arrive; until then they are not asked again."""
     redispatch: Literal["after_all", "at_once"] = "after_all"
     """Asynchronous methods: whether terminals whose updates arrive at the same instant are sent the model that all of
     these updates have gone into, or each the one that its own has just gone into."""
@@ -205,6 +208,12 @@ class Scenario(Section):
         aims = any(device.dvfs and device.dvfs.policy == "deadline" for device in self.terminals.classes)
         if aims and self.collection.policy != "deadline":
             raise ValueError("collection.policy: deadline, if a device class has dvfs.policy deadline")
+        return self
+
+    @model_validator(mode="after")
+    def _who_is_late_can_still_be_heard(self) -> Scenario:
+        if self.collection.late == "carry" and self.network.uplink.transfer != "digital":
+            raise ValueError("network.uplink.transfer: digital with collection.late carry")
         return self
 
     @model_validator(mode="after")

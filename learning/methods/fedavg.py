@@ -7,7 +7,7 @@ iteration per cloud round it is plain FedAvg.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -20,7 +20,7 @@ from learning.deferred import ALL, Pending
 from learning.descent import Descent, Pull
 from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
-from learning.messages import Cohort, Plan, Sizes, owners
+from learning.messages import Cohort, Late, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.segments import segment_sums, within
 from learning.setting import Setting
@@ -39,6 +39,8 @@ class AveragingParameters:
         decay: the step size is eta / (1 + decay x the terminal's rounds so far); 0 keeps it.
         cloud_rounds: stop after so many; absent: go on until the budget is met.
         weighting: terminals count by their training rows in all means, or all alike.
+        late_power: with ``collection.late: carry``, a model that is tau iterations late counts (1 + tau)^-a as much;
+            0 counts it like any other.
     """
 
     local_iterations: int = Field(default=5, ge=1)
@@ -48,6 +50,7 @@ class AveragingParameters:
     decay: float = Field(default=0.0, ge=0)
     cloud_rounds: int | None = Field(default=None, ge=1)
     weighting: Literal["samples", "equal"] = "samples"
+    late_power: float = Field(default=0.5, ge=0)
 
 
 class FedAvg(Method):
@@ -125,12 +128,28 @@ class FedAvg(Method):
         terminals, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
         return self._descent.submit(terminals, self._sites, owners(cohort), plan.local_iterations, numbers)
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+    def merge(
+        self,
+        cohort: Cohort,
+        work: Pending,
+        arrived: BoolArray,
+        distortion: Distortion | None = None,
+        late: Sequence[Late] = (),
+    ) -> None:
         """Submit the mean of the models that arrived, weighted by training rows; with none, keep the model.
 
         Over the air it is the weighted changes of the model that are sent, and their sum that is heard.
         """
+        if late:
+            parts = [(cohort, arrived, 1.0), *((part.cohort, part.arrived, self._worth(part)) for part in late)]
+            arguments = (parts, work, *(part.work for part in late))
+            self.queue.submit(self._average_late, arguments, writes=[(self._sites, cohort.sites)])
+            return
         self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=[(self._sites, cohort.sites)])
+
+    def _worth(self, part: Late) -> float:
+        """Return what late models count, relative to others."""
+        return float((1.0 + part.staleness) ** -self.parameters.late_power)
 
     def combine(self) -> None:
         """Submit the mean of the base stations' models, weighted by training rows."""
@@ -163,6 +182,15 @@ class FedAvg(Method):
             else:
                 means = segment_sums(models[arrived] * weights, offsets)[np.diff(offsets) > 0] / totals
             self._sites.values[sites] = self.at_site(sites, means, totals)
+        return [None] * len(batch)
+
+    def _average_late(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        """Average what came in time and what came late at one site; each part has a worth."""
+        for parts, *works in batch:
+            weights = np.concatenate([worth * self._weights[cohort.terminals[here]] for cohort, here, worth in parts])
+            models = np.concatenate([work[here] for (_, here, _), work in zip(parts, works, strict=True)])
+            means, sites = np.average(models, axis=0, weights=weights)[None], parts[0][0].sites
+            self._sites.values[sites] = self.at_site(sites, means, np.full((1, 1), weights.sum()))
         return [None] * len(batch)
 
     def _combine(self, batch: list[tuple[Any, ...]]) -> list[None]:

@@ -20,7 +20,7 @@ the whole system knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -32,7 +32,7 @@ from learning.control.observation import Controller
 from learning.deferred import ALL, Pending
 from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
-from learning.messages import Cohort, Plan, Sizes, counts, owners
+from learning.messages import Cohort, Late, Plan, Sizes, counts, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.primal_dual.aggregation import SafeAggregation
 from learning.primal_dual.certificate import Certificate, joint_certificate, task_certificate
@@ -138,13 +138,29 @@ class HFedMTL(Method):
         reads = [(self._sites, cohort.sites)]
         return self.queue.submit(self._ascend, arguments, reads=reads, weight=len(cohort.terminals))
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
-        """Commit and add up the updates that arrived."""
+    def merge(
+        self,
+        cohort: Cohort,
+        work: Pending,
+        arrived: BoolArray,
+        distortion: Distortion | None = None,
+        late: Sequence[Late] = (),
+    ) -> None:
+        """Commit and add up the updates that arrived.
+
+        Duals of a terminal that is late have stayed what they were, so its update still fits them and the certificate
+        holds; but it was made for a model of the past, and the dual need not rise.
+        """
+        self._submit_update(cohort, work, arrived, distortion)
+        for part in late:
+            self._submit_update(part.cohort, part.work, part.arrived, None)
+        if self.measures_gap:
+            self._measured.append((work, arrived))
+
+    def _submit_update(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None) -> None:
         gamma, _ = self._rules(cohort)
         arguments = (cohort, work, arrived, gamma, distortion)
         self.queue.submit(self._add_up, arguments, writes=[(self._sites, cohort.sites)])
-        if self.measures_gap:
-            self._measured.append((work, arrived))
 
     def combine(self) -> None:
         """Move r to the mean of the models, and all models with it."""
