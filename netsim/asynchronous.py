@@ -1,9 +1,12 @@
 """No barriers: every terminal is sent the present model, works, and reports to the cloud, whenever it can.
 
 The server is the cloud; base stations relay. A model for one terminal goes over the wire of its site and then down the
-air to it alone, one terminal of a cell after the other; an update goes up the shared uplink and over the wire. The
-cloud takes in updates as they arrive and sends the reporting terminal the model it then has. Nobody waits for anybody,
-so ``collection`` plays no part but for ``redispatch``, and of the sizes only what travels over the air.
+air to it alone, one terminal of a cell after the other; an update goes up the shared uplink and over the wire of the
+site that received it. The cloud takes in updates as they arrive and sends the reporting terminal the model it then has.
+A terminal that moves stays in its cell while a model is on its way to it.
+
+Nobody waits for anybody, so ``collection`` plays no part but for ``redispatch``, and of the sizes only what travels
+over the air: it goes through the wires as it is.
 
 Xie et al., "Asynchronous federated optimization", arXiv 1903.03934; Nguyen et al., "Federated learning with buffered
 asynchronous aggregation", AISTATS 2022.
@@ -35,9 +38,11 @@ from scenarios.errors import ScenarioError
 from scenarios.schema import Collection, Scenario
 
 _ALONE = Collection()
-_OBSTACLES: dict[str, tuple[str, Callable[[Scenario], bool]]] = {
-    "mobility": ("absent", lambda scenario: scenario.mobility is not None),
-    "base_stations.outage.recovery": ("wait or skip", lambda scenario: scenario.cells_change),
+_OBSTACLES: dict[str, tuple[str, Callable[[Scenario], Any]]] = {
+    "base_stations.outage.recovery": (
+        "wait or skip",
+        lambda scenario: scenario.base_stations.outage and scenario.base_stations.outage.recovery == "reassociate",
+    ),
     "network.uplink.transfer": ("digital", lambda scenario: scenario.network.uplink.transfer != "digital"),
     "network.uplink.share": ("any but allotted", lambda scenario: scenario.network.uplink.share == "allotted"),
     "terminals.classes.dvfs.policy": (
@@ -57,7 +62,7 @@ def check(scenario: Scenario) -> None:
     for field, (allowed, is_used) in _OBSTACLES.items():
         if is_used(scenario):
             value: Any = scenario
-            for name in field.split(".")[: 1 if field == "mobility" else None]:
+            for name in field.split("."):
                 value = getattr(value, name, "deadline")
             raise ScenarioError(field, value, f"{allowed}, as the asynchronous protocol has no rounds")
 
@@ -83,13 +88,13 @@ class FreeTerminal(Terminal):
         self.report: Callable[[Report], None] = lambda report: None
 
     def _deliver(self, assignment: Assignment, row: Participation) -> bool:
-        self.env.process(self._send_to_cloud(assignment, row))
+        self.env.process(self._send_to_cloud(self.world.serving.item(self.index), assignment, row))
         return True
 
-    def _send_to_cloud(self, assignment: Assignment, row: Participation) -> Steps:
+    def _send_to_cloud(self, site: int, assignment: Assignment, row: Participation) -> Steps:
         try:
-            yield from working(self.world, self.site)
-            yield from carry(self.world, self.site, assignment.sizes.update_bits, UP)
+            yield from working(self.world, site)
+            yield from carry(self.world, site, assignment.sizes.update_bits, UP)
         except OutOfBudgetError:
             return
         self.report(Report(self.index, assignment, row))
@@ -151,6 +156,7 @@ class Cloud:
         """Keep a terminal busy as long as it is ever there."""
         number = 0
         while (yield from self._until_ready(terminal)):
+            terminal.expecting = True
             yield self._send(terminal)
             if self._sizes is None or self._plan is None:
                 return
@@ -158,11 +164,16 @@ class Cloud:
             errand = Gathering(self._env, _ALONE, [terminal.index])
             assignment = Assignment(sizes, self._rounds, number, errand, 1, since_s)
             try:
-                yield from self._bring(terminal, sizes)
+                has_it = yield from self._bring(terminal, sizes)
             except OutOfBudgetError:
                 return
-            terminal.assign(assignment)
-            yield errand.complete
+            terminal.expecting = False
+            if has_it:
+                terminal.assign(assignment)
+                yield errand.complete
+            else:
+                who = (terminal.site, assignment.cloud_round, number, terminal.index)
+                terminal.log.append(Participation(*who, "dropped", self._env.now))
             number += 1
 
     def _until_ready(self, terminal: FreeTerminal) -> Generator[Event, Any, bool]:
@@ -195,9 +206,12 @@ class Cloud:
         for index in who.tolist():
             self._due.pop(index).succeed()
 
-    def _bring(self, terminal: FreeTerminal, sizes: Sizes) -> Steps:
-        """Carry a model to a site and send it down to one terminal, again if the site fails."""
-        world, site = self._world, terminal.site
+    def _bring(self, terminal: FreeTerminal, sizes: Sizes) -> Generator[Event, Any, bool]:
+        """Carry a model to a site and send it down to one terminal, again if the site fails; False if out of reach.
+
+        Until then the terminal stays in its cell.
+        """
+        world, site = self._world, self._world.serving.item(terminal.index)
         message = Message(0.0, sizes.broadcast_bits + sizes.personal_bits)
         yield from working(world, site)
         yield from carry(world, site, message.personal_bits, DOWN)
@@ -207,8 +221,10 @@ class Cloud:
             wake_up_s = world.on_air[site].wake_up_s()
             yield self._env.timeout(world.scenario.network.downlink.access_delay_s + wake_up_s)
             yield world.downlinks[site].ask(terminal.index)
-            whole = yield from self._downlink.send(site, message, [terminal])
+            reached = world.scenario.mobility is None or world.radio.in_coverage(np.array([terminal.index])).item()
+            whole = not reached or (yield from self._downlink.send(site, message, [terminal]))
             world.downlinks[site].leave()
+        return bool(reached)
 
     # From the terminals -------------------------------------------------------------------------------------
 

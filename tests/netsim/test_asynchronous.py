@@ -14,12 +14,13 @@ from netsim.engines import run as run_engine
 from netsim.world import World, build_ground
 from scenarios.errors import ScenarioError
 from scenarios.streams import Streams
+from tests.netsim.any_motion import moving_worlds
 from tests.netsim.any_scenario import SHARES, faulty_settings, methods, worlds
 from tests.netsim.ledger import Ledger
 from tests.netsim.worlds import ENERGY_COLUMNS, device, run, scenario, world
 
 CLOSE = 1e-9
-FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+FEW = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 STEADY = {"slowdown": {"kind": "none"}}
 DIGITAL = tuple(share for share in SHARES if share != "allotted")
 
@@ -44,7 +45,7 @@ def faulty_worlds(draw: st.DrawFn) -> World:
     return world(scenario(budget={"time_s": 2.0}, **made), 2, 3, draw(st.integers(0, 999)))
 
 
-ANY = st.one_of(worlds(shares=DIGITAL), faulty_worlds())
+ANY = st.one_of(worlds(shares=DIGITAL), faulty_worlds(), moving_worlds())
 
 
 @FEW
@@ -154,7 +155,7 @@ def test_who_report_together_are_sent_the_model_of_both_or_each_its_own(redispat
 
 def test_slow_terminals_report_less_often_and_on_older_models() -> None:
     kinds = [{"name": "fast", "cpu_hz": 2e9}, {"name": "slow", "cpu_hz": 2e7}]
-    where = world(scenario(budget={"time_s": 60.0}, terminals={"classes": kinds}), 2, 4)
+    where = world(scenario(budget={"time_s": 30.0}, terminals={"classes": kinds}), 2, 4)
     result = run(where, Ledger(samples=500.0))
     names = [kind.name for kind in where.devices]
     assert set(names) == {"fast", "slow"}
@@ -180,7 +181,10 @@ def test_the_run_is_over_when_the_last_battery_is_empty() -> None:
     [
         ({"network": {"uplink": {"share": "allotted"}}}, "network.uplink.share"),
         ({"network": {"uplink": {"transfer": "over_the_air"}}}, "network.uplink.transfer"),
-        ({"mobility": {}, "network": {"propagation": {"spatial_consistency": True}}}, "mobility"),
+        (
+            {"base_stations": {"outage": {"recovery": "reassociate", "mean_up_s": 1.0, "mean_down_s": 1.0}}},
+            "base_stations.outage.recovery",
+        ),
         ({"engine": "cohort"}, "engine"),
     ],
 )
