@@ -2,7 +2,7 @@
 
 A terminal keeps private vectors, the first of which is the model it uses. What it sends up is averaged as in FedAvg.
 The network reports whose update arrived, not how far the others came, so private vectors advance with updates that
-arrive, and a terminal that dropped out or came too late goes on from what it had.
+are merged, and a terminal that dropped out or came too late for that goes on from what it had.
 
 What a paper calls the global model is here the present model of the base station, which the cloud's replaces at the
 beginning of a cloud round. With one base-station iteration per cloud round the methods are the flat ones of the papers.
@@ -16,8 +16,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from learning.deferred import Pending
-from learning.distortion import Distortion
+from learning.deferred import Pending, Rows
 from learning.messages import Cohort, Plan, owners
 from learning.methods.base import Array, BoolArray, IntArray
 from learning.methods.fedavg import FedAvg
@@ -89,10 +88,9 @@ class PersonalAveraging(FedAvg):
         reads = [(self._sites, sites), (self._private, self._places(who))]
         return self.queue.submit(self._work, arguments, reads=reads, weight=2 * len(who))
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
-        """Submit FedAvg's mean of what arrived, and let its senders keep their new private vectors."""
-        writes = [(self._sites, cohort.sites), (self._private, self._places(cohort.terminals[arrived]))]
-        self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=writes)
+    def written(self, sites: IntArray, senders: IntArray) -> list[Rows]:
+        """The sites' models, and the private vectors of who sent something to average."""
+        return [*super().written(sites, senders), (self._private, self._places(senders))]
 
     def _places(self, terminals: IntArray) -> IntArray:
         """Return (vectors * n,) rows of some terminals' private vectors, vector after vector."""
@@ -111,6 +109,17 @@ class PersonalAveraging(FedAvg):
     def _average(self, batch: list[tuple[Any, ...]]) -> list[None]:
         super()._average([(cohort, done.update, arrived, air) for cohort, done, arrived, air in batch])
         for cohort, done, arrived, _ in batch:
-            places = self._places(cohort.terminals[arrived])
-            self._private.values[places] = done.private[:, arrived].reshape(len(places), self.setting.model.size)
+            self._keep(cohort, done, arrived)
         return [None] * len(batch)
+
+    def _average_late(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        super()._average_late([(parts, *(done.update for done in works)) for parts, *works in batch])
+        for parts, *works in batch:
+            for (cohort, here, _), done in zip(parts, works, strict=True):
+                self._keep(cohort, done, here)
+        return [None] * len(batch)
+
+    def _keep(self, cohort: Cohort, done: Trained, arrived: BoolArray) -> None:
+        """Let the senders keep their new private vectors."""
+        places = self._places(cohort.terminals[arrived])
+        self._private.values[places] = done.private[:, arrived].reshape(len(places), self.setting.model.size)

@@ -32,6 +32,7 @@ from netsim.port import AsynchronousMethod, Cohort, Method, Plan, Sizes
 from netsim.prices import PriceWatch
 from netsim.recorder import Recorder, snapshot
 from netsim.relay import Steps, carry, working
+from netsim.slow_fading import SlowFading
 from netsim.terminal import Assignment, Terminal
 from netsim.world import World
 from scenarios.errors import ScenarioError
@@ -126,6 +127,7 @@ class Cloud:
         self._terminals = terminals
         self._at_once = world.scenario.collection.redispatch == "at_once"
         self._downlink = Downlink(world, list(terminals))
+        self._fading = SlowFading(world.radio, world.deployment.entity, world.streams)
         self._prices = PriceWatch(world, snapshot(world))
         self.version = self._reports = self._rounds = 0
         self._plan: Plan | None = None
@@ -160,19 +162,20 @@ class Cloud:
             yield self._send(terminal)
             if self._sizes is None or self._plan is None:
                 return
-            sizes, since_s = self._sizes, self._env.now
-            errand = Gathering(self._env, _ALONE, [terminal.index])
-            assignment = Assignment(sizes, self._rounds, number, errand, 1, since_s)
+            sizes, since_s, cloud_round = self._sizes, self._env.now, self._rounds
             try:
                 has_it = yield from self._bring(terminal, sizes)
             except OutOfBudgetError:
                 return
             terminal.expecting = False
             if has_it:
-                terminal.assign(assignment)
+                errand = Gathering(self._env, _ALONE, [terminal.index])
+                # Others come and go: the upload is as long against its fading as if it were alone in its cell.
+                fades = self._fading.factors(np.array([terminal.index]), number, sizes.update_bits)
+                terminal.assign(Assignment(sizes, cloud_round, number, errand, 1, since_s, fades=fades))
                 yield errand.complete
             else:
-                who = (terminal.site, assignment.cloud_round, number, terminal.index)
+                who = (terminal.site, cloud_round, number, terminal.index)
                 terminal.log.append(Participation(*who, "dropped", self._env.now))
             number += 1
 

@@ -16,7 +16,7 @@ from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
 from learning.control.observation import Controller
-from learning.deferred import ALL, Pending
+from learning.deferred import ALL, Pending, Rows
 from learning.descent import Descent, Pull
 from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
@@ -140,12 +140,17 @@ class FedAvg(Method):
 
         Over the air it is the weighted changes of the model that are sent, and their sum that is heard.
         """
+        parts = [(cohort, arrived, 1.0), *((part.cohort, part.arrived, self._worth(part)) for part in late)]
+        writes = self.written(cohort.sites, np.concatenate([each.terminals[here] for each, here, _ in parts]))
         if late:
-            parts = [(cohort, arrived, 1.0), *((part.cohort, part.arrived, self._worth(part)) for part in late)]
             arguments = (parts, work, *(part.work for part in late))
-            self.queue.submit(self._average_late, arguments, writes=[(self._sites, cohort.sites)])
-            return
-        self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=[(self._sites, cohort.sites)])
+            self.queue.submit(self._average_late, arguments, writes=writes)
+        else:
+            self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=writes)
+
+    def written(self, sites: IntArray, senders: IntArray) -> list[Rows]:
+        """Return what changes when ``sites`` average what ``senders``, (n,) terminals, have sent."""
+        return [(self._sites, sites)]
 
     def _worth(self, part: Late) -> float:
         """Return what late models count, relative to others."""

@@ -220,6 +220,12 @@ SCENARIO: dict[str, Any] = {
         "local": {"chunks": 6},
     },
 }
+ALIKE: dict[str, Any] = {
+    "source": "synthetic",
+    "arguments": {"tasks": 3, "samples_per_task": 80, "features": 4, "relatedness": 1.0, "noise": 0.1},
+    "split": {"train_fraction": 0.4, "validation_fraction": 0.3, "test_fraction": 0.3},
+}
+"""Tasks that one model can do."""
 UNRELIABLE: dict[str, Any] = {
     "terminals": {
         "per_base_station": 3,

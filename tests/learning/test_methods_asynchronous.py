@@ -25,6 +25,7 @@ from learning.staleness import discounted
 from scenarios.errors import ScenarioError
 from scenarios.schema import Method
 from tests.learning.driving import (
+    ALIKE,
     UNRELIABLE,
     Driver,
     fingerprint,
@@ -52,11 +53,6 @@ VECTORS: dict[str, tuple[Any, dict[str, Any]]] = {
         PersAFL,
         {"option": "moreau", "server_rate": 0.2, "pull": 2.0, "adaptation_rate": 0.3, "adaptation_steps": 40},
     ),
-}
-ALIKE = {
-    "source": "synthetic",
-    "arguments": {"tasks": 3, "samples_per_task": 80, "features": 4, "relatedness": 1.0, "noise": 0.1},
-    "split": {"train_fraction": 0.4, "validation_fraction": 0.3, "test_fraction": 0.3},
 }
 ENTRIES: dict[str, dict[str, Any]] = {
     "fedasync": {"mixing": 0.3},
