@@ -23,9 +23,9 @@ from scenarios.schema import Budget
 from scenarios.streams import Streams
 
 Array = NDArray[Any]
-# A participant: receiving all's and its own (2, 2, carried), cost, computing, asking (bytes, power, site), over
-# (refund, carried, power, site).
-_LINES_A_PARTICIPANT = 15
+# A participant: receiving (2), cost, computing, asking (bytes, power, site), over (refund, carried, power, site).
+_LINES_A_PARTICIPANT = 12
+_LINES_A_MESSAGE = 3  # to one participant alone: receiving (2), carried
 _LINES_AN_ITERATION, _LINES_A_ROUND, _LINES_A_TRY = 20, 10, 3
 _WORTH_SHARING = 20_000  # lines; below, the round is over before a second thread has woken up
 
@@ -55,7 +55,7 @@ class RoundTiming(Clockwork):
     def _round(self, load: Load, end: End) -> Course:
         plant, rules, everybody = self.plant, self.rules, self.population
         most, K = self._most_asked, load.bs_iterations
-        story, book = _blank_story(plant, rules, most, K), _blank_book(most, K)
+        story, book = _blank_story(plant, rules, most, K), _blank_book(most, K, load.personal_bits > 0.0)
         threads = self._threads if len(book.time_s) > _WORTH_SHARING else 1
         edges = np.linspace(0, len(plant.first) - 1, threads + 1).astype(np.int64).tolist()
 
@@ -158,6 +158,7 @@ def _blank_story(plant: Plant, rules: Rules, most_asked: Array, K: int) -> Story
     )
 
 
-def _blank_book(most_asked: Array, K: int) -> Book:
-    """Return a book with room for all lines a participant and an iteration can write."""
-    return blank(K * (_LINES_A_PARTICIPANT * most_asked + _LINES_AN_ITERATION) + _LINES_A_ROUND)
+def _blank_book(most_asked: Array, K: int, personal: bool) -> Book:
+    """Return a book with room for all lines a participant, with a message of its own or not, and an iteration write."""
+    lines = _LINES_A_PARTICIPANT + (_LINES_A_MESSAGE if personal else 0)
+    return blank(K * (lines * most_asked + _LINES_AN_ITERATION) + _LINES_A_ROUND)
