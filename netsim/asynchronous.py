@@ -88,7 +88,7 @@ class FreeTerminal(Terminal):
         super().__init__(world, index, log, Luck(world.scenario.terminals, [entity], world.streams))
         self.report: Callable[[Report], None] = lambda report: None
 
-    def _deliver(self, assignment: Assignment, row: Participation) -> bool:
+    def _pass_on(self, assignment: Assignment, row: Participation) -> bool:
         self.env.process(self._send_to_cloud(self.world.serving.item(self.index), assignment, row))
         return True
 

@@ -152,7 +152,7 @@ class BaseStation:
 
     def _schedule(self, cloud_round: int) -> Generator[Event, Any, list[Terminal]]:
         """Return the terminals to ask, ascending; wait for the first, unless something late is to be merged."""
-        present = self._present()
+        present = self._free()
         while not (present or self._carried.some_arrived()):
             back_s = min((self._worth_asking_from_s(terminal) for terminal in self.terminals), default=inf)
             if back_s == inf:
@@ -160,12 +160,12 @@ class BaseStation:
                 raise OutOfBudgetError
             # Nudged past the instant of return, which rounding may place a hair before it.
             yield self.env.timeout(max(0.0, back_s - self.env.now) + 1e-9)
-            present = self._present()
+            present = self._free()
         self._pass_over(present, cloud_round)
         share = self.world.scenario.collection.scheduled_fraction
         return present if share == 1.0 or not present else self._draw(present, share)
 
-    def _present(self) -> list[Terminal]:
+    def _free(self) -> list[Terminal]:
         """Return who can be asked now; who has been late with something that is not merged yet cannot."""
         return [i for i in self.terminals if i.available() and not self._carried.holds(i.index)]
 

@@ -243,9 +243,9 @@ class Terminal:
             return False
         if not (yield from self._upload(assignment, leaves_s, row)):
             return False
-        return self._deliver(assignment, row)
+        return self._pass_on(assignment, row)
 
-    def _deliver(self, assignment: Assignment, row: Participation) -> bool:
+    def _pass_on(self, assignment: Assignment, row: Participation) -> bool:
         """Hand over an update that a base station has received, or let it go on to this terminal's own; see _work."""
         serving = self.world.serving.item(self.index)
         if serving != self.site and assignment.gathering.wanted:
