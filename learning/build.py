@@ -208,7 +208,8 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     if setting.over_the_air and not (kind.sums_updates or protocol == "isolated"):
         allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
         raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)
-    if setting.late_updates and protocol == "hierarchical" and "late" not in signature(kind.merge).parameters:
+    takes_late = kind.takes_late and "late" in signature(kind.merge).parameters
+    if setting.late_updates and protocol == "hierarchical" and not takes_late:
         allowed = f"drop, as {kind.label} (methods.{key}) does not take in updates of earlier iterations"
         raise ScenarioError("collection.late", "carry", allowed)
     method = kind(setting, parameters)

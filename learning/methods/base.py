@@ -67,6 +67,9 @@ class Method(ABC):
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
 
+    takes_late: ClassVar[bool] = False
+    """Whether :meth:`merge` takes ``late`` updates, see :class:`learning.messages.Late`."""
+
     def __init__(self, setting: Setting, parameters: Any) -> None:
         self.setting = setting
         self.queue = setting.queue

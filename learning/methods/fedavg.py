@@ -59,6 +59,7 @@ class FedAvg(Method):
     label = "FedAvg"
     Parameters: ClassVar[Any] = AveragingParameters
     sums_updates = True
+    takes_late = True
     obstacles: ClassVar[Mapping[str, str]] = {
         "asynchronous": "it averages the updates of one round; fedasync and fedbuff take them in as they come"
     }
@@ -142,11 +143,17 @@ class FedAvg(Method):
         """
         parts = [(cohort, arrived, 1.0), *((part.cohort, part.arrived, self._worth(part)) for part in late)]
         writes = self.written(cohort.sites, np.concatenate([each.terminals[here] for each, here, _ in parts]))
+        mine = self.receive(cohort, work, arrived)
         if late:
-            arguments = (parts, work, *(part.work for part in late))
+            others = [self.receive(part.cohort, part.work, part.arrived) for part in late]
+            arguments = (parts, mine, *others)
             self.queue.submit(self._average_late, arguments, writes=writes)
         else:
-            self.queue.submit(self._average, (cohort, work, arrived, distortion), writes=writes)
+            self.queue.submit(self._average, (cohort, mine, arrived, distortion), writes=writes)
+
+    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
+        """Take in what is not averaged of the updates that arrived, and return what is: here all of it."""
+        return work
 
     def written(self, sites: IntArray, senders: IntArray) -> list[Rows]:
         """Return what changes when ``sites`` average what ``senders``, (n,) terminals, have sent."""

@@ -17,7 +17,6 @@ from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.deferred import ALL, Pending
-from learning.distortion import Distortion
 from learning.evaluation import Evaluator, Measurement
 from learning.local_em import LocalEM, starts_apart
 from learning.messages import Cohort, Plan, Sizes, owners
@@ -71,11 +70,11 @@ class FedEM(FedAvg):
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
         return self._em.submit(who, self._sites, owners(cohort), self._shares, plan.local_iterations, numbers)
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
-        """Submit the means of the models that arrived, as FedAvg does, and keep the shares of their terminals."""
+    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
+        """Let the senders keep their shares; the models are left to be averaged."""
         who = cohort.terminals[arrived]
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._shares, who)])
-        super().merge(cohort, self.queue.submit(self._components, (work,)), arrived, distortion)
+        return self.queue.submit(self._components, (work,))
 
     def evaluate(self, node: Node) -> Measurement:
         """Measure the terminals' mixtures of the global models."""

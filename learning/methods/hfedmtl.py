@@ -80,6 +80,7 @@ class HFedMTL(Method):
     label = "HFedMTL"
     Parameters: ClassVar[Any] = FixedDualParameters
     sums_updates = True
+    takes_late = True
     obstacles: ClassVar[Mapping[str, str]] = {
         "asynchronous": "updates are only safe to add if those of one round start from the same model"
     }

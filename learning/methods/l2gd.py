@@ -63,6 +63,7 @@ class L2GD(PersonalAveraging):
 
     label = "L2GD"
     Parameters: ClassVar[Any] = CoinParameters
+    takes_late = False  # the moves of a run are towards one mean, that of all who share it
 
     def make_controller(self) -> Controller:
         """Return the coin."""

@@ -30,6 +30,8 @@ CARRY: dict[str, Any] = {
     "budget": {"cost": 2000},
 }
 
+LOGISTIC: dict[str, Any] = {"learning": {"loss": "logistic"}}
+
 
 class Strict(FedAvg):
     """Knows nothing of late updates."""
@@ -69,11 +71,13 @@ def test_late_models_are_averaged_with_the_others_and_count_what_they_are_worth(
 
 
 @pytest.mark.parametrize(
-    "key", ["fedavg", "fedprox", "hfedmtl", "rhfedmtl", "published", "ditto", "permfl", "soft_sharing"]
+    "key", ["fedavg", "fedprox", "hfedmtl", "rhfedmtl", "published", "ditto", "permfl", "soft_sharing", "fedem"]
 )
 def test_carrying_over_learns_and_running_everything_at_once_changes_no_bit(key: str) -> None:
     scenario = scenario_of(CARRY)
-    scenario = scenario_of(CARRY, {"data": ALIKE, "methods": scenario.methods | {key: scenario.methods.get(key, {})}})
+    scenario = scenario_of(
+        CARRY, LOGISTIC, {"data": ALIKE, "methods": scenario.methods | {key: scenario.methods.get(key, {})}}
+    )
     deferred, _ = simulated(scenario, key)
     assert fingerprint(deferred) == fingerprint(simulated(scenario, key, eager=True)[0])
     assert sum(row.get("staleness", 0.0) > 0.0 for row in deferred.participation) > 0
@@ -93,7 +97,8 @@ def test_weak_duality_holds_and_the_duals_are_those_of_the_models_whoever_is_lat
     assert method._u == pytest.approx(method._initial_dual_sums(), abs=1e-12)  # the image of the present duals
 
 
-def test_a_method_that_has_no_use_for_late_updates_says_so() -> None:
-    scenario = scenario_of(CARRY, {"methods": {"x": {"use": f"{__name__}:Strict"}}})
+@pytest.mark.parametrize("name", [f"{__name__}:Strict", "l2gd", "mocha"])
+def test_a_method_that_has_no_use_for_late_updates_says_so(name: str) -> None:
+    scenario = scenario_of(CARRY, {"methods": {"x": {"use": name}}})
     with pytest.raises(ScenarioError, match="earlier iterations"):
         build_method("x", scenario.methods["x"], setting_for(scenario))
