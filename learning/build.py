@@ -27,6 +27,7 @@ from learning.models import LinearModel, Model
 from learning.primal_dual.coupling import Coupling
 from learning.primal_dual.losses import Loss, make_loss
 from learning.primal_dual.solver import LocalSolver, make_solver
+from learning.protocols import refusal
 from learning.setting import Setting
 from scenarios.errors import ScenarioError
 from scenarios.schema import Data, Learning, Scenario
@@ -185,9 +186,7 @@ def check_method(key: str, entry: MethodEntry) -> tuple[type[Method], Any]:
     field = f"methods.{key}"
     kind = registry.find(entry.use or key, f"{field}.use" if entry.use else field)
     if entry.protocol is not None and entry.protocol not in kind.protocols:
-        allowed = " or ".join(kind.protocols)
-        if entry.protocol in kind.obstacles:
-            allowed += f", because {kind.obstacles[entry.protocol]}"
+        allowed = refusal(kind.protocols, entry.protocol, kind.obstacles)
         raise ScenarioError(f"{field}.protocol", entry.protocol, allowed)
     return kind, registry.parameters(kind, entry.parameters, field)
 

@@ -56,7 +56,7 @@ class Method(ABC):
     protocols: ClassVar[tuple[str, ...]] = ("hierarchical",)
     """How the network may run it, see :class:`netsim.port.Method`; the first unless the scenario names another."""
     obstacles: ClassVar[Mapping[str, str]] = {}
-    """Why not otherwise, by protocol: what follows "because"."""
+    """Why not otherwise, by protocol, if not for the reasons in :mod:`learning.protocols`: what follows "because"."""
     nodes: ClassVar[str] = "terminals"
     """Who the nodes of the graph are if it is run decentralised: ``"terminals"`` or ``"base_stations"``."""
     personal: bool = False
@@ -66,7 +66,6 @@ class Method(ABC):
     """Names of the losses it is defined for; empty: all."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
-
     takes_late: ClassVar[bool] = False
     """Whether :meth:`merge` takes ``late`` updates, see :class:`learning.messages.Late`."""
 

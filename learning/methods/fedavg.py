@@ -7,7 +7,7 @@ iteration per cloud round it is plain FedAvg.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -60,9 +60,6 @@ class FedAvg(Method):
     Parameters: ClassVar[Any] = AveragingParameters
     sums_updates = True
     takes_late = True
-    obstacles: ClassVar[Mapping[str, str]] = {
-        "asynchronous": "it averages the updates of one round; fedasync and fedbuff take them in as they come"
-    }
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)

@@ -48,7 +48,9 @@ class Local(Method):
     Parameters = LocalParameters
     protocols = ("isolated",)
     personal = True
-    obstacles: ClassVar[Mapping[str, str]] = {"asynchronous": "it has nothing to send"}
+    obstacles: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("hierarchical", "asynchronous", "decentralised"), "it has nothing to send"
+    )
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)

@@ -22,11 +22,13 @@ from learning.build import (
     gpu_possible,
     load_tasks,
 )
+from learning.methods import registry
 from learning.methods.fedprox import FedProx
 from learning.methods.local import Local
 from learning.models import LinearModel
 from learning.primal_dual.jobs import AscentJobs
 from learning.primal_dual.losses import LOSSES
+from learning.protocols import WHY_NOT
 from learning.torch_model import TorchModel
 from scenarios.errors import ScenarioError
 from scenarios.schema import Data, Method, Scenario
@@ -256,3 +258,22 @@ def test_before_anything_was_sent_every_base_station_has_the_zero_model(loss: st
     method = build_method("hfedmtl", Method(), setting)
     models, rows = method.models()
     assert not models.values[rows].any()
+
+
+@pytest.mark.parametrize("protocol", sorted(WHY_NOT))
+@pytest.mark.parametrize("name", registry.names())
+def test_a_method_follows_a_protocol_or_says_in_a_line_why_not(name: str, protocol: str) -> None:
+    entry = Method(use=name, protocol=protocol)
+    if protocol in registry.find(name).protocols:
+        assert check_method("mine", entry)[0] is registry.find(name)
+        return
+    with pytest.raises(ScenarioError) as told:
+        check_method("mine", entry)
+    line = str(told.value)
+    assert "methods.mine.protocol" in line and protocol in line and ", because " in line and "\n" not in line
+
+
+def test_no_method_follows_a_protocol_that_the_network_does_not_know() -> None:
+    assert {protocol for name in registry.names() for protocol in registry.find(name).protocols} == set(WHY_NOT)
+    with pytest.raises(ScenarioError, match=r"hierarchical$"):
+        check_method("mine", Method(use="fedavg", protocol="telepathy"))
