@@ -19,6 +19,7 @@ from learning.data.smartwatch import smartwatch_tasks
 from learning.data.split import BlockSplit
 from learning.data.synthetic import synthetic_tasks
 from learning.data.table import table_tasks
+from learning.data.targets import one_kind
 from learning.data.user import import_object, user_tasks
 from learning.deferred import DeferredQueue
 from learning.methods import registry
@@ -146,8 +147,7 @@ def build_setting(
     learning = scenario.learning
     loss = make_loss(learning.loss, learning.smoothing)
     # Duals of 0 make models of 0: before the first upload a base station knows nothing of its terminals' rows.
-    data = (federation.X, federation.y, federation.terminal_offsets)
-    solver = make_solver(device, *data, loss, np.dtype(learning.precision), start=0.0)
+    solver = make_solver(device, *_dual_rows(federation), loss, np.dtype(learning.precision), start=0.0)
     return Setting(
         federation=federation,
         loss=loss,
@@ -166,14 +166,30 @@ def build_setting(
     )
 
 
+def _dual_rows(federation: Federation) -> tuple[Any, Any, Any]:
+    """Return the rows that have dual variables: all or, where labels are of declared targets, none of them."""
+    if federation.targets:
+        return federation.X[:0], federation.y[:0], np.zeros_like(federation.terminal_offsets)
+    return federation.X, federation.y, federation.terminal_offsets
+
+
 def _model(learning: Learning, federation: Federation, loss: Loss, solver: LocalSolver, device: str) -> Model:
+    if learning.model == "linear" and federation.targets:
+        allowed = "a model with heads, such as learning.trunks:mlp, for labels of declared targets"
+        raise ScenarioError("learning.model", learning.model, allowed)
     if learning.model == "linear":
         return LinearModel(federation.X.shape[1], solver)
     if ":" not in learning.model:
         raise ScenarioError("learning.model", learning.model, "linear, or an import path module:function")
     make = import_object(learning.model, "learning.model")
+    from learning.shared_trunk import SharedTrunkModel, is_factory
     from learning.torch_model import TorchModel
 
+    if is_factory(make):
+        return SharedTrunkModel(make, learning.model_arguments, federation, loss, device)
+    if federation.targets:
+        allowed = "a function of (features, outputs), for labels of declared targets"
+        raise ScenarioError("learning.model", learning.model, allowed)
     return TorchModel(make, federation.X, federation.y, federation.terminal_offsets, loss, device)
 
 
@@ -196,8 +212,8 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
 
     Raises:
         ScenarioError: as :func:`check_method`; the method is not defined for the loss; the network adds updates up
-            over the air, and the method needs each of them; or it hands over late ones, and the method has no use for
-            them.
+            over the air, and the method needs each of them; it hands over late ones, and the method has no use for
+            them; or the method averages whole models, and tasks have heads that differ.
     """
     kind, parameters = check_method(key, entry)
     protocol = entry.protocol or kind.protocols[0]
@@ -211,6 +227,9 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     if setting.late_updates and protocol == "hierarchical" and not takes_late:
         allowed = f"drop, as {kind.label} (methods.{key}) does not take in updates of earlier iterations"
         raise ScenarioError("collection.late", "carry", allowed)
+    if kind.mixes_heads and not one_kind(setting.federation.targets):
+        found = f"{kind.label} (methods.{key})"
+        raise ScenarioError("data", found, "a method that keeps heads private: tasks have different label spaces")
     method = kind(setting, parameters)
     method.protocol = protocol
     return method

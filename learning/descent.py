@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -15,6 +15,8 @@ from learning.state import State
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+Descend = Callable[[SgdJobs], Array]
+"""Returns the (T, P) parameters reached."""
 Pull = Literal["implicit", "explicit"]
 """Where in a step the pull towards another model is taken, see :class:`Descent`."""
 
@@ -39,6 +41,7 @@ class Descent:
             eta / (1 + eta mu): stable for any mu, where the plain step diverges from eta mu = 2. ``"explicit"`` is the
             plain step. What they come to rest at is the same.
         purpose: name of the stream that rows are drawn from.
+        descend: what takes the steps; by default the model does, on all its parameters.
     """
 
     def __init__(
@@ -48,10 +51,12 @@ class Descent:
         proximal: float | Array = 0.0,
         pull: Pull = "implicit",
         purpose: str = "local rows",
+        descend: Descend | None = None,
     ) -> None:
         self._setting, self._rule, self._pull = setting, rule, pull
         self._proximal = np.broadcast_to(np.asarray(proximal, np.float64), setting.terminals)
         self._key = setting.streams.key(purpose)
+        self._descend = setting.model.descend if descend is None else descend
 
     def submit(
         self, terminals: IntArray, models: State, rows: IntArray, steps: int | IntArray, numbers: IntArray
@@ -105,7 +110,7 @@ class Descent:
             before=before,
             weights=weights,
         )
-        return self._setting.model.descend(jobs)
+        return self._descend(jobs)
 
     def rates(self, numbers: IntArray) -> Array:
         """Return (n,) the step sizes of terminals that have done so many rounds before."""

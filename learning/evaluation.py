@@ -94,7 +94,7 @@ class Evaluator:
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
-        return self.score(queue, tasks, _copied(queue, models, rows))
+        return self.score(queue, tasks, copied(queue, models, rows))
 
     def score(self, queue: DeferredQueue, tasks: IntArray, models: Pending) -> Pending:
         """Submit scores of the i-th of the (T, P) ``models`` to come on ``tasks[i]``, as :meth:`measure`."""
@@ -106,7 +106,7 @@ class Evaluator:
 
     def objective(self, queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
         """Submit P of one model per task: sum of mean training losses, ridge and coupling to the mean."""
-        return queue.submit(self._objective, (_copied(queue, models, rows),), last=True)
+        return queue.submit(self._objective, (copied(queue, models, rows),), last=True)
 
     def _objective(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
         return [{"objective": self._primal(models)} for (models,) in batch]
@@ -173,6 +173,6 @@ class Scores:
         return rows
 
 
-def _copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
+def copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
     """Put aside the models as they are now, so that all measurements of a run can be made in one call."""
     return queue.submit(take, (models, rows), reads=[(models, rows)])

@@ -47,6 +47,12 @@ def one_by_one(model: Model, parameters: Array, X: Array, offsets: IntArray) -> 
     return scores[0] if len(scores) == 1 else np.concatenate([*scores, np.empty(0)])
 
 
+def starts(model: Model, streams: Streams, tasks: IntArray) -> Array:
+    """Return the (n, P) parameters that terminals of some (n,) tasks start from, alike up to heads that differ."""
+    own = getattr(model, "starts", None)
+    return np.tile(model.initial(streams), (len(tasks), 1)) if own is None else np.asarray(own(streams, tasks))
+
+
 class LinearModel:
     """The score is w . x.
 

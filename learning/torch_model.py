@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
+from learning.flat_module import FlatModule, flat_values
 from learning.models import one_by_one
 from learning.primal_dual import reference_solver, tensor_maths
 from learning.primal_dual.jobs import SgdJobs
@@ -50,10 +51,8 @@ class TorchModel:
         self._make, self._loss, self._device = make, loss, device
         tensors = (torch.as_tensor(a, device=device) for a in (X, y, offsets))
         self._rows = reference_solver.Rows(*tensors)
-        self._module = self._build()
-        self._names = [name for name, _ in self._module.named_parameters()]
-        self._shapes = [tuple(value.shape) for _, value in self._module.named_parameters()]
-        self.size = sum(int(np.prod(shape)) for shape in self._shapes)
+        self._outputs = FlatModule(self._build())
+        self.size = self._outputs.size
         self._try()
 
     def _build(self) -> torch.nn.Module:
@@ -91,15 +90,10 @@ class TorchModel:
         """Build the module anew under the run's own seed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(streams.key("initial model")[0])
-            module = self._build()
-        return np.concatenate([p.detach().cpu().numpy().ravel() for p in module.parameters()])
-
-    def _unflatten(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
-        parts = torch.split(flat, [int(np.prod(shape)) for shape in self._shapes])
-        return {n: part.reshape(shape) for n, part, shape in zip(self._names, parts, self._shapes, strict=True)}
+            return flat_values(self._build())
 
     def _score(self, flat: torch.Tensor, X: torch.Tensor) -> torch.Tensor:
-        return functional_call(self._module, self._unflatten(flat), (X,)).reshape(X.shape[0])
+        return self._outputs(flat, X).reshape(X.shape[0])
 
     def _weighted_score(self, flat: torch.Tensor, X: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         return (self._score(flat, X) * weights).sum()

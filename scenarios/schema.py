@@ -84,7 +84,10 @@ class Learning(Section):
     lambda2: NonNegative = 0.3
     """Strength of the pull towards the mean model; 0 decouples the tasks."""
     model: str = "linear"
-    """linear, or an import path `module:function` returning a torch.nn.Module for (features)."""
+    """linear, or an import path `module:function` returning a torch.nn.Module for (features), or for (features,
+    outputs) one with children trunk and head: learning.trunks:linear_trunk, learning.trunks:mlp or your own."""
+    model_arguments: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of a function of (features, outputs), such as width."""
     precision: Literal["float64", "float32"] = "float64"
     """Of the rows, duals and models that terminals compute with, if the model is linear; sums, certificates and scores
     stay float64. With float32 a gap below about 1e-6 of the objective is rounding."""

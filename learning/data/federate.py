@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from learning.data.records import TaskRecords, check, holds_classes
 from learning.data.split import BlockSplit, cut_blocks, stable_index
+from learning.data.targets import Targets
 from scenarios.errors import ScenarioError
 from scenarios.streams import Streams
 
@@ -30,11 +31,18 @@ class Evaluation:
         X: ``(n, d)`` float64, prepared like the training rows.
         y: ``(n,)`` float64.
         task_offsets: ``(B + 1,)`` int64, task ``b`` owns rows ``offsets[b]:offsets[b + 1]``.
+        further: ``(n, L - 1)`` float64, labels of targets after the first; 0 where a task has fewer than others.
     """
 
     X: NDArray[np.float64]
     y: NDArray[np.float64]
     task_offsets: NDArray[np.int64]
+    further: NDArray[np.float64] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """``(n, L)`` all labels."""
+        return _side_by_side(self.y, self.further)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +77,8 @@ class Federation:
         validation: rows for choosing parameters; a task's share may be empty.
         test: rows for reporting.
         unseen: tasks that are not among these, if there are any.
+        targets: what the labels of each task are; empty if the loss says it.
+        further: ``(n, L - 1)`` float64, labels of targets after the first; 0 where a task has fewer than others.
     """
 
     X: NDArray[np.float64]
@@ -80,6 +90,17 @@ class Federation:
     validation: Evaluation
     test: Evaluation
     unseen: Unseen | None = None
+    targets: tuple[Targets, ...] = ()
+    further: NDArray[np.float64] | None = None
+
+    @property
+    def labels(self) -> NDArray[np.float64]:
+        """``(n, L)`` all labels."""
+        return _side_by_side(self.y, self.further)
+
+
+def _side_by_side(y: NDArray[np.float64], further: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    return y[:, None] if further is None else np.column_stack([y, further])
 
 
 def federate(
@@ -125,7 +146,9 @@ def federate(
         others = _dealt(tasks[seen:], terminals_per_task, split, partition, streams, dirichlet_alpha)
         others = others.prepared(mean, scale, bias)
         unseen = Unseen(*others.terminals(), others.names, others.test)
-    return Federation(*dealt.terminals(), dealt.names, dealt.task_samples, dealt.validation, dealt.test, unseen)
+    common = (*dealt.terminals(), dealt.names, dealt.task_samples, dealt.validation, dealt.test, unseen)
+    targets = tuple(task.targets for task in tasks[:seen]) if tasks[0].targets else ()
+    return Federation(*common, targets, dealt.training.further)
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +217,7 @@ def _prepare(
     X = (part.X - mean) / scale
     if bias:
         X = np.column_stack([X, np.ones(len(X))])
-    return Evaluation(np.ascontiguousarray(X), part.y, part.task_offsets)
+    return Evaluation(np.ascontiguousarray(X), part.y, part.task_offsets, part.further)
 
 
 def _gather(tasks: Sequence[TaskRecords], owner: NDArray[np.int64], groups: Sequence[NDArray[np.int64]]) -> Evaluation:
@@ -202,7 +225,18 @@ def _gather(tasks: Sequence[TaskRecords], owner: NDArray[np.int64], groups: Sequ
     offsets = np.concatenate([[0], np.cumsum([len(rows) for rows in groups])]).astype(np.int64)
     X = np.concatenate([tasks[b].features[rows] for b, rows in zip(owner, groups, strict=True)])
     y = np.concatenate([tasks[b].labels[rows] for b, rows in zip(owner, groups, strict=True)])
-    return Evaluation(X, y, offsets)
+    return Evaluation(X, y, offsets, _gather_further(tasks, owner, groups))
+
+
+def _gather_further(
+    tasks: Sequence[TaskRecords], owner: NDArray[np.int64], groups: Sequence[NDArray[np.int64]]
+) -> NDArray[np.float64] | None:
+    """Lay the labels of further targets end to end likewise, if there are any."""
+    width = max(len(task.targets) for task in tasks) - 1
+    if width < 1:
+        return None
+    wide = [np.pad(task.all_labels[:, 1:], ((0, 0), (0, width - len(task.targets) + 1))) for task in tasks]
+    return np.concatenate([wide[b][rows] for b, rows in zip(owner, groups, strict=True)])
 
 
 def _deal(
@@ -226,7 +260,8 @@ def _deal(
     if partition == "dirichlet":
         if not 0.0 < dirichlet_alpha < np.inf:
             raise ScenarioError("dirichlet_alpha", dirichlet_alpha, "a finite number above 0")
-        return _deal_by_class(rows, task.labels[rows], terminals, dirichlet_alpha, draws)
+        several = bool(task.targets) and task.targets[0].kind == "classes"
+        return _deal_by_class(rows, task.labels[rows], terminals, dirichlet_alpha, draws, several)
     raise ScenarioError("partition", partition, "iid, contiguous or dirichlet")
 
 
@@ -236,9 +271,10 @@ def _deal_by_class(
     terminals: int,
     alpha: float,
     draws: np.random.Generator,
+    several: bool,
 ) -> list[NDArray[np.int64]]:
     classes = np.unique(labels)
-    if len(classes) > 2:  # regression: only the sizes are skewed
+    if len(classes) > 2 and not several:  # regression: only the sizes are skewed
         labels, classes = np.zeros_like(labels), np.zeros(1)
     owner = np.empty(len(rows), dtype=np.int64)
     for value in classes:

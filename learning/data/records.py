@@ -7,11 +7,12 @@ samples, which is what decides whether two rows may stand on different sides of 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from learning.data.targets import Targets, check_labels
 from scenarios.errors import ScenarioError
 
 
@@ -22,10 +23,13 @@ class TaskRecords:
     Args:
         name: what the task is called in every table and figure, unique in a data set.
         features: ``(n, d)`` float64.
-        labels: ``(n,)`` float64, -1 or +1 for classification, any finite number for regression.
+        labels: ``(n,)`` float64, -1 or +1 for classification, any finite number for regression, or of the kind of
+            the first of ``targets``.
         recording: ``(n,)`` int64, which uninterrupted recording of the task a row comes from.
         start: ``(n,)`` int64, first sample of the row's span inside its recording.
         stop: ``(n,)`` int64, one past the last sample of that span.
+        targets: what the labels are, one for each label of a row; none if the loss says it.
+        further: ``(n, len(targets) - 1)`` float64, the other labels of each row.
     """
 
     name: str
@@ -34,9 +38,16 @@ class TaskRecords:
     recording: NDArray[np.int64]
     start: NDArray[np.int64]
     stop: NDArray[np.int64]
+    targets: Targets = ()
+    further: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 0)))
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @property
+    def all_labels(self) -> NDArray[np.float64]:
+        """``(n, targets)``, of a task that declares targets."""
+        return self.labels[:, None] if len(self.targets) == 1 else np.column_stack([self.labels, self.further])
 
 
 def plain_records(name: str, features: ArrayLike, labels: ArrayLike, field: str = "data") -> TaskRecords:
@@ -108,7 +119,11 @@ def check(tasks: Sequence[TaskRecords], field: str, *, classification: bool = Tr
             )
             raise ScenarioError(field, found, "the same features in every task")
         _check_finite(task, field)
-        if classification:
+        if bool(task.targets) != bool(tasks[0].targets):
+            raise ScenarioError(field, f"task {task.name!r}", "targets declared by all tasks or by none")
+        if task.targets:
+            _check_targets(task, field)
+        elif classification:
             _check_classes(task, field)
 
 
@@ -134,6 +149,19 @@ def _check_finite(task: TaskRecords, field: str) -> None:
     if len(bad):
         found = f"task {task.name!r}, row {bad[0]}: label {task.labels[bad[0]]}"
         raise ScenarioError(field, found, "finite labels (rows count from 0)")
+
+
+def _check_targets(task: TaskRecords, field: str) -> None:
+    expected = (len(task), len(task.targets) - 1)
+    if task.further.shape != expected and (expected[1] or task.further.size):
+        found = f"task {task.name!r}: further labels of shape {task.further.shape}"
+        raise ScenarioError(field, found, f"shape {expected}: a label of a row for each target after the first")
+    if not np.all(np.isfinite(task.further)):
+        raise ScenarioError(field, f"task {task.name!r}: a further label is not finite", "finite labels")
+    names = [target.name for target in task.targets]
+    if len(set(names)) < len(names):
+        raise ScenarioError(field, f"task {task.name!r}: targets {names}", "targets of different names")
+    check_labels(task.name, task.targets, task.all_labels, field)
 
 
 def _check_classes(task: TaskRecords, field: str) -> None:

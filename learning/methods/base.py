@@ -18,6 +18,7 @@ from learning.control.observation import Controller, Observation
 from learning.deferred import Pending
 from learning.distortion import Distortion
 from learning.evaluation import Evaluator, Measurement
+from learning.head_evaluation import HeadedModel, HeadEvaluator
 from learning.messages import Cohort, Plan, Receipt, Sizes
 from learning.setting import Setting
 from learning.state import State
@@ -64,6 +65,8 @@ class Method(ABC):
     means over its terminals' models."""
     losses: ClassVar[tuple[str, ...]] = ()
     """Names of the losses it is defined for; empty: all."""
+    mixes_heads: ClassVar[bool] = True
+    """Whether it averages whole models, so that all tasks must have the same label spaces."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
     takes_late: ClassVar[bool] = False
@@ -74,7 +77,7 @@ class Method(ABC):
         self.queue = setting.queue
         self.parameters = parameters
         self.protocol = self.protocols[0]
-        self.evaluator = Evaluator(setting)
+        self.evaluator = (HeadEvaluator if isinstance(setting.model, HeadedModel) else Evaluator)(setting)
         self.controller: Controller = self.make_controller()
         self._trained = np.zeros(setting.terminals, np.int64)
 

@@ -18,6 +18,7 @@ from learning.descent import Descent
 from learning.distortion import Distortion
 from learning.messages import Cohort, Plan, Sizes
 from learning.methods.base import BoolArray, IntArray, Method
+from learning.models import starts
 from learning.setting import Setting
 from learning.state import State
 
@@ -51,10 +52,11 @@ class Local(Method):
     obstacles: ClassVar[Mapping[str, str]] = dict.fromkeys(
         ("hierarchical", "asynchronous", "decentralised"), "it has nothing to send"
     )
+    mixes_heads = False
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
-        self._models = State(np.tile(setting.model.initial(setting.streams), (setting.terminals, 1)))
+        self._models = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
         self._descent = Descent(setting, parameters)
 
     def make_controller(self) -> FixedControl:

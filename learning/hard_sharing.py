@@ -1,0 +1,134 @@
+"""Hard parameter sharing: all terminals train one trunk, and each keeps the heads on it to itself.
+
+What the schedules of :mod:`learning.methods.fedrep` and :mod:`learning.methods.fedper` have in common. Trunks travel
+and are averaged as FedAvg averages models; nothing of a head ever leaves its terminal.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+from pydantic.dataclasses import dataclass
+
+from learning.deferred import ALL, Pending
+from learning.descent import Descend, Descent
+from learning.distortion import Distortion
+from learning.evaluation import Measurement
+from learning.head_evaluation import HeadedModel, HeadEvaluator
+from learning.messages import Cohort, Plan, Sizes, owners
+from learning.methods.base import BoolArray, IntArray, Node
+from learning.methods.fedavg import FedAvg
+from learning.models import starts
+from learning.setting import Setting
+from learning.state import State
+from scenarios.errors import ScenarioError
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class SharingParameters:
+    """Parameters of hard parameter sharing.
+
+    Attributes:
+        bs_iterations: K, base-station iterations per cloud round.
+        batch_size: rows per step; a terminal with fewer uses all it has.
+        learning_rate: step size eta at the start, of trunk and heads.
+        decay: the step size is eta / (1 + decay x the terminal's rounds so far); 0 keeps it.
+        average: whether every terminal's trunk counts the same, or as much as it has training rows.
+        cloud_rounds: stop after so many; absent: go on until the budget is met.
+    """
+
+    bs_iterations: int = Field(default=1, ge=1)
+    batch_size: int = Field(default=4, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    decay: float = Field(default=0.0, ge=0)
+    average: Literal["terminals", "rows"] = "terminals"
+    cloud_rounds: int | None = Field(default=None, ge=1)
+
+
+class HardSharing(FedAvg):
+    """One trunk for all; a terminal's heads change with each of its updates that arrives.
+
+    An update that is lost or late is void at both ends: its terminal goes back to the heads it had, for it cannot be
+    told from one that never computed.
+    """
+
+    Parameters: ClassVar[Any] = SharingParameters
+    personal = True
+    mixes_heads = False
+
+    def __init__(self, setting: Setting, parameters: Any) -> None:
+        if not isinstance(setting.model, HeadedModel):
+            allowed = "a function of (features, outputs), such as learning.trunks:mlp"
+            raise ScenarioError("learning.model", "a model without heads", f"{allowed}, for {self.label}")
+        self._trunk_size = setting.model.trunk_size
+        super().__init__(setting, parameters)
+        self._held = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
+        trunk = self._held.values[0, : self._trunk_size]
+        self._cloud, self._sites = State(trunk[None].copy()), State(np.tile(trunk, (setting.tasks, 1)))
+        if parameters.average == "terminals":
+            self._rows = np.ones(setting.terminals)
+            self._task_weights = np.bincount(setting.federation.terminal_task, minlength=setting.tasks)
+        self._descent = Descent(setting, parameters, descend=self.schedule(setting.model))
+
+    def schedule(self, model: Any) -> Descend:
+        """Return how a terminal descends: which parts move in which steps."""
+        every_part: Descend = model.descend
+        return every_part
+
+    def models(self) -> tuple[State, IntArray]:
+        """What each terminal holds: its heads, and the trunk that reached it last, or that the cloud has just made."""
+        return self._held, np.arange(self.setting.terminals)
+
+    def evaluate(self, node: Node) -> Measurement:
+        """Measure what the terminals hold; the objective is the mean over terminals that averaging trunks lowers."""
+        measured = super().evaluate(node)
+        if measured.pending_tasks is None:
+            return measured
+        assert isinstance(self.evaluator, HeadEvaluator)
+        own = self.evaluator.own_objective(self.queue, self._held, self._rows / self._rows.sum())
+        return Measurement([own], measured.pending_tasks)
+
+    def sizes(self, plan: Plan) -> Sizes:
+        """A trunk everywhere. A step counts as one visit of its rows, whichever part it moves."""
+        bits = self.setting.message_bits(self._trunk_size)
+        visits = self._descent.visits(plan.local_iterations)
+        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self._trunk_size)
+
+    def train(self, cohort: Cohort, plan: Plan) -> Pending:
+        """Submit local steps from the trunk received and the terminals' own heads."""
+        who, sites = cohort.terminals, owners(cohort)
+        self.queue.submit(self._receive, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
+        numbers = self.next_rounds(who)
+        return self._descent.submit(who, self._held, who, plan.local_iterations, numbers)
+
+    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
+        """Let the terminals keep their heads, and the sites average the trunks, of the updates that arrived."""
+        who = cohort.terminals[arrived]
+        self.queue.submit(self._keep, (who, work, arrived), writes=[(self._held, who)])
+        super().merge(cohort, self.queue.submit(self._uploads, (work,)), arrived, distortion)
+
+    def combine(self) -> None:
+        """Submit the mean of the base stations' trunks, and give it to all terminals to be measured with."""
+        super().combine()
+        self.queue.submit(self._hand_out, (), reads=[(self._cloud, ALL)], writes=[(self._held, ALL)])
+
+    # What the queue runs ------------------------------------------------------------------------------------
+
+    def _receive(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        for who, sites in batch:
+            self._held.values[who, : self._trunk_size] = self._sites.values[sites]
+        return [None] * len(batch)
+
+    def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        for who, reached, arrived in batch:
+            self._held.values[who, self._trunk_size :] = reached[arrived, self._trunk_size :]
+        return [None] * len(batch)
+
+    def _uploads(self, batch: list[tuple[Any, ...]]) -> list[Any]:
+        return [reached[:, : self._trunk_size] for (reached,) in batch]
+
+    def _hand_out(self, batch: list[tuple[Any, ...]]) -> list[None]:
+        self._held.values[:, : self._trunk_size] = self._cloud.values[0]
+        return [None] * len(batch)
