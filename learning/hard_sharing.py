@@ -82,12 +82,13 @@ class HardSharing(FedAvg):
         return self._held, np.arange(self.setting.terminals)
 
     def evaluate(self, node: Node) -> Measurement:
-        """Measure what the terminals hold; the objective is the mean over terminals that averaging trunks lowers."""
+        """Measure what the terminals hold; the objective is P, each training row under its own terminal's model."""
         measured = super().evaluate(node)
         if measured.pending_tasks is None:
             return measured
         assert isinstance(self.evaluator, HeadEvaluator)
-        own = self.evaluator.own_objective(self.queue, self._held, self._rows / self._rows.sum())
+        shares = self._rows / self._task_weights[self.setting.federation.terminal_task]
+        own = self.evaluator.own_objective(self.queue, self._held, shares)
         return Measurement([own], measured.pending_tasks)
 
     def sizes(self, plan: Plan) -> Sizes:

@@ -67,11 +67,11 @@ class HeadEvaluator(Evaluator):
         self._owners = setting.federation.terminal_task
 
     def own_objective(self, queue: DeferredQueue, models: State, weights: Array) -> Pending:
-        """Submit the (weighted) mean over terminals of the loss of each one's model on its own rows, with its ridge.
+        """Submit the weighted sum over terminals of the mean loss of each one's model on its own rows, with its ridge.
 
         Args:
             models: (terminals, P).
-            weights: (terminals,) that sum to 1.
+            weights: (terminals,); those of a task's terminals sum to 1.
         """
         every = np.arange(len(weights))
         return queue.submit(self._own_objective, (copied(queue, models, every), weights), last=True)

@@ -64,6 +64,8 @@ class Heads:
     def _slope(self, target: Target, scores: Tensor, y: Tensor) -> Tensor:
         if target.kind == "classes":
             return torch.softmax(scores, dim=1) - _members(y, target.classes)
+        if target.kind == "binary" and self._loss.name == "logistic":
+            return -y / (1.0 + torch.exp(y * scores))  # torch.sigmoid rounds differently with the place in the tensor
         return scores - y if target.kind == "values" else tensor_maths.derivative(self._loss, scores, y)
 
 
