@@ -263,12 +263,15 @@ def _collect(
 
 
 def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, Federation]) -> None:
-    """Write the centralised reference lines, for classification with a linear model."""
+    """Write the centralised reference lines, for classification with a linear model and no declared targets."""
     import pandas as pd
 
     from learning.primal_dual.losses import make_loss
     from learning.references import references
 
+    if any(federation.targets for federation in federations.values()):
+        (root / "references.parquet").unlink(missing_ok=True)
+        return
     problem = scenario.learning
     loss = make_loss(problem.loss, problem.smoothing)
     rows = [

@@ -88,6 +88,7 @@ def _progress(method: Any, report: Callable[[Any], None]) -> Callable[[Any], Non
 def inputs_of(scenario: Scenario, tasks: Sequence[TaskRecords]) -> str:
     """Return a hash of what results depend on besides the scenario: its data, and the code."""
     rows = [part.tobytes() for t in tasks for part in (t.features, t.labels, t.recording, t.start, t.stop)]
+    rows += [part for t in tasks for part in (t.further.tobytes(), repr(t.targets).encode()) if t.targets]
     measured = trace_bytes(scenario.terminals.traces)
     return inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *measured, *_sources(scenario)])
 

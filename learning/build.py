@@ -84,7 +84,9 @@ def load_tasks(data: Data, loss: str, streams: Streams) -> Sequence[TaskRecords]
 
 def _read(data: Data, classification: bool, streams: Streams) -> Sequence[TaskRecords]:
     sources: dict[str, Callable[[], Sequence[TaskRecords]]] = {
-        "smartwatch": lambda: smartwatch_tasks(data.positive_exercises, data.window_s, data.stride_s, data.group_by),
+        "smartwatch": lambda: smartwatch_tasks(
+            data.positive_exercises, data.window_s, data.stride_s, data.group_by, data.targets
+        ),
         "matlab": lambda: matlab_tasks(
             _path(data), minimum_per_class=data.minimum_per_class, classification=classification
         ),

@@ -47,6 +47,10 @@ class Data(Section):
     """smartwatch: exercises labelled +1; the others are -1."""
     group_by: Literal["arm", "subject"] = "arm"
     """smartwatch: one task per arm (20 tasks) or per person (10 tasks)."""
+    targets: tuple[str, ...] = ()
+    """smartwatch: what heads predict instead, the tasks taking these in turn: positive (of positive_exercises, -1/+1),
+    exercise (which of the seven), side (left or right arm, with group_by subject), or several joined by +, such as
+    exercise+side. Needs a learning.model with heads."""
     window_s: Positive = 2.0
     """smartwatch: length of a window."""
     stride_s: Positive = 2.0

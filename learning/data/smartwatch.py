@@ -11,7 +11,7 @@ import hashlib
 import importlib.metadata
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.data.records import TaskRecords, check
+from learning.data.targets import Target
 from scenarios.errors import ScenarioError
 
 EXERCISES = ("PEN", "ABD", "FEL", "IR", "ER", "TRAP", "ROW")
@@ -26,6 +27,12 @@ SAMPLE_RATE_HZ = 50.0
 PACKAGE, DATA_FILE = "seglearn", "data/watch_dataset.npy"
 SHA256 = "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"
 _SIDES = ("left", "right")
+TARGETS = {
+    "positive": Target("binary", "positive"),
+    "exercise": Target("classes", "exercise", len(EXERCISES)),
+    "side": Target("binary", "side"),
+}
+"""What can be asked of a window: whether it shows a positive exercise, which of the seven, and whose arm it is."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +57,7 @@ def smartwatch_tasks(
     window_s: float = 2.0,
     stride_s: float = 2.0,
     group_by: Literal["arm", "subject"] = "arm",
+    targets: Sequence[str] = (),
 ) -> list[TaskRecords]:
     """Return one task an arm (20) or a person (10): does this window show one of the positive exercises?
 
@@ -58,6 +66,8 @@ def smartwatch_tasks(
         window_s: length of a window, seconds.
         stride_s: from the start of one window to the next, seconds; shorter than ``window_s`` means overlap.
         group_by: ``"arm"`` gives tasks like ``subject-03-left``, ``"subject"`` gives ``subject-03``.
+        targets: what to ask of a window instead, the tasks taking these in turn: names of :data:`TARGETS`, or several
+            of them joined by ``+``.
 
     Returns:
         Tasks in order of subject and side, with 12 features: mean, then standard deviation, of the six
@@ -67,7 +77,7 @@ def smartwatch_tasks(
         ScenarioError: an argument is out of range, the package is missing, or its file is not the expected
             one.
     """
-    positive = _exercise_indices(positive_exercises)
+    positive, asked = _exercise_indices(positive_exercises), [_targets(text, group_by) for text in targets]
     if group_by not in ("arm", "subject"):
         raise ScenarioError("data.group_by", group_by, "arm or subject")
     recordings = load_recordings(locate_package_file(PACKAGE, DATA_FILE), SHA256)
@@ -81,11 +91,12 @@ def smartwatch_tasks(
     for index, recording in enumerate(recordings):
         side = recording.side if group_by == "arm" else -1
         members.setdefault((recording.subject, side), []).append(index)
-    tasks = []
+    tasks: list[TaskRecords] = []
     for (subject, side), indices in sorted(members.items()):
         name = f"subject-{subject:02d}" + (f"-{_SIDES[side]}" if group_by == "arm" else "")
-        tasks.append(_task(name, recordings, indices, positive, (width, stride)))
-    check(tasks, "data.positive_exercises")
+        task = _task(name, recordings, indices, positive, (width, stride))
+        tasks.append(_labelled(task, recordings, asked[len(tasks) % len(asked)]) if asked else task)
+    check(tasks, "data.targets" if asked else "data.positive_exercises")
     return tasks
 
 
@@ -151,6 +162,26 @@ def _exercise_indices(names: Sequence[str]) -> frozenset[int]:
     if not 1 <= len(known) < len(EXERCISES):
         raise ScenarioError("data.positive_exercises", names, allowed)
     return frozenset(EXERCISES.index(name) for name in known)
+
+
+def _targets(text: str, group_by: str) -> tuple[Target, ...]:
+    """Return the targets that a text like ``exercise+side`` names."""
+    names = text.split("+")
+    known = [name for name in names if name in TARGETS and not (name == "side" and group_by == "arm")]
+    if known != names or len(set(names)) < len(names):
+        allowed = f"different names among {', '.join(TARGETS)} joined by +; side needs data.group_by subject"
+        raise ScenarioError("data.targets", text, allowed)
+    return tuple(TARGETS[name] for name in names)
+
+
+def _labelled(task: TaskRecords, recordings: Sequence[Recording], targets: tuple[Target, ...]) -> TaskRecords:
+    """Return a task whose windows bear the labels of some targets."""
+    exercise = np.array([recording.exercise for recording in recordings], np.float64)[task.recording]
+    side = np.array([2.0 * recording.side - 1.0 for recording in recordings])[task.recording]
+    of = {"positive": task.labels, "exercise": exercise, "side": side}
+    columns = [of[target.name] for target in targets]
+    further = np.column_stack([np.empty((len(task), 0)), *columns[1:]])
+    return replace(task, labels=columns[0], targets=targets, further=further)
 
 
 def _task(

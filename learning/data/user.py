@@ -5,12 +5,21 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from learning.data.records import TaskRecords, check, holds_classes, plain_records
+from learning.data.targets import Kind, Target
 from scenarios.errors import ScenarioError
 
-_RETURNS = "a list of TaskRecords or a dict: task name -> (X of shape (n, d), y of shape (n,))"
+_RETURNS = (
+    "a list of TaskRecords or a dict: task name -> (X of shape (n, d), y of shape (n,)), "
+    "or (X, y, kinds) with y of shape (n, kinds)"
+)
+_KINDS = "binary, classes, classes:C or values, or a dict from the name of each label of a row to one of these"
 
 
 def import_object(path: str, field: str = "data.function") -> Callable[..., Any]:
@@ -47,7 +56,9 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
 
     Args:
         path: ``"module:function"``; the function returns a list of :class:`TaskRecords`, or a dict from task
-            name to ``(X, y)`` whose rows then count as spans of their own.
+            name to ``(X, y)`` whose rows then count as spans of their own. ``(X, y, kinds)`` declares what the labels
+            are, for models with heads: ``"binary"`` (-1/+1), ``"classes"`` (0 to C - 1, C one more than the highest),
+            ``"classes:C"`` or ``"values"``; or a dict of these by name for the columns of ``(n, L)`` labels.
         **arguments: passed on to the function.
 
     Returns:
@@ -77,6 +88,34 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
 
 
 def _from_pair(path: str, name: str, pair: Any) -> TaskRecords:
+    if isinstance(pair, list | tuple) and len(pair) == 3:
+        return _declared(path, name, *pair)
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise ScenarioError("data.function", f"{path}: task {name!r} is a {type(pair).__name__}", _RETURNS)
     return plain_records(name, pair[0], pair[1], "data.function")
+
+
+def _declared(path: str, name: str, X: Any, y: Any, kinds: Any) -> TaskRecords:
+    """Return a task whose labels are of declared kinds."""
+    wanted: dict[str, Any] = {str(key): kind for key, kind in kinds.items()} if isinstance(kinds, dict) else {"": kinds}
+    try:
+        labels = np.array(y, np.float64).reshape(len(y), -1)
+    except (TypeError, ValueError) as error:
+        raise ScenarioError("data.function", f"{path}: task {name!r}: {error}", "labels made of numbers") from error
+    if labels.shape[1] != len(wanted) or labels.size == 0:
+        found = f"{path}: task {name!r}: labels of shape {labels.shape}"
+        raise ScenarioError("data.function", found, f"one label of a row for each of {len(wanted)} kinds")
+    targets = tuple(_target(kind, key, column) for (key, kind), column in zip(wanted.items(), labels.T, strict=True))
+    task = plain_records(name, X, labels[:, 0], "data.function")
+    return replace(task, targets=targets, further=labels[:, 1:])
+
+
+def _target(kind: Any, name: str, labels: NDArray[np.float64]) -> Target:
+    """Return the target that a text such as ``classes:7`` declares."""
+    text, colon, count = str(kind).partition(":")
+    if text in ("binary", "values") and not colon:
+        return Target(cast(Kind, text), name)
+    if text != "classes" or (colon and not (count.isdecimal() and int(count) >= 2)):
+        raise ScenarioError("data.function", kind, _KINDS)
+    highest = int(np.nan_to_num(labels.max(initial=0.0), posinf=0.0))
+    return Target("classes", name, int(count) if colon else max(highest + 1, 2))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -84,3 +89,41 @@ def batch_norm(features: int) -> nn.Module:
 def dropout(features: int) -> nn.Module:
     """Randomness that no seed of a run controls."""
     return nn.Sequential(nn.Linear(features, 4), nn.Dropout(0.5), nn.Linear(4, 1))
+
+
+def headless(features: int, outputs: int) -> nn.Module:
+    """A model with outputs and no parts."""
+    return nn.Linear(features, outputs)
+
+
+def loose(features: int, outputs: int) -> nn.Module:
+    """A trunk and a head, and parameters that are of neither."""
+    parts = nn.ModuleDict({"trunk": nn.Linear(features, 3), "head": nn.Linear(3, outputs)})
+    parts["scale"] = nn.Linear(outputs, outputs)
+    return parts
+
+
+def narrow(features: int, outputs: int) -> nn.Module:
+    """A head with one output, whatever is asked for."""
+    return nn.Sequential(OrderedDict(trunk=nn.Linear(features, 3), head=nn.Linear(3, 1)))
+
+
+def normed(features: int, outputs: int) -> nn.Module:
+    """A trunk with statistics of the batch."""
+    trunk = nn.Sequential(nn.Linear(features, 3), nn.BatchNorm1d(3))
+    return nn.Sequential(OrderedDict(trunk=trunk, head=nn.Linear(3, outputs)))
+
+
+def mixed_tasks(kinds: Sequence[Any] = ("binary", "classes:3", "values", "both"), rows: int = 120) -> dict[str, Any]:
+    """Return tasks of different label spaces that the same two directions of three features explain."""
+    rng, made = np.random.default_rng(0), {}
+    for number, kind in enumerate(kinds):
+        X = rng.normal(size=(rows, 3))
+        side, turn = np.where(X[:, 0] > 0, 1.0, -1.0), np.digitize(X[:, 0] + X[:, 1], [-0.7, 0.7]).astype(float)
+        labels = {"binary": side, "classes:3": turn, "classes": turn, "values": 2.0 * X[:, 0] - X[:, 1]}
+        task = f"{number}-{kind}"
+        if kind == "both":
+            made[task] = (X, np.column_stack([turn, side]), {"turn": "classes", "side": "binary"})
+        else:
+            made[task] = (X, labels[kind], kind)
+    return made
