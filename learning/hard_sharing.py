@@ -35,16 +35,16 @@ class SharingParameters:
         batch_size: rows per step; a terminal with fewer uses all it has.
         learning_rate: step size eta at the start, of trunk and heads.
         decay: the step size is eta / (1 + decay x the terminal's rounds so far); 0 keeps it.
-        average: whether every terminal's trunk counts the same, or as much as it has training rows.
         cloud_rounds: stop after so many; absent: go on until the budget is met.
+        weighting: trunks count all alike in all means, or by their terminals' training rows.
     """
 
     bs_iterations: int = Field(default=1, ge=1)
     batch_size: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=0.1, gt=0)
     decay: float = Field(default=0.0, ge=0)
-    average: Literal["terminals", "rows"] = "terminals"
     cloud_rounds: int | None = Field(default=None, ge=1)
+    weighting: Literal["samples", "equal"] = "equal"
 
 
 class HardSharing(FedAvg):
@@ -67,9 +67,6 @@ class HardSharing(FedAvg):
         self._held = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
         trunk = self._held.values[0, : self._trunk_size]
         self._cloud, self._sites = State(trunk[None].copy()), State(np.tile(trunk, (setting.tasks, 1)))
-        if parameters.average == "terminals":
-            self._rows = np.ones(setting.terminals)
-            self._task_weights = np.bincount(setting.federation.terminal_task, minlength=setting.tasks)
         self._descent = Descent(setting, parameters, descend=self.schedule(setting.model))
 
     def schedule(self, model: Any) -> Descend:
@@ -87,14 +84,14 @@ class HardSharing(FedAvg):
         if measured.pending_tasks is None:
             return measured
         assert isinstance(self.evaluator, HeadEvaluator)
-        shares = self._rows / self._task_weights[self.setting.federation.terminal_task]
+        shares = self._weights / self._site_weights[self.setting.federation.terminal_task]
         own = self.evaluator.own_objective(self.queue, self._held, shares)
         return Measurement([own], measured.pending_tasks)
 
     def sizes(self, plan: Plan) -> Sizes:
         """A trunk everywhere. A step counts as one visit of its rows, whichever part it moves."""
         bits = self.setting.message_bits(self._trunk_size)
-        visits = self._descent.visits(plan.local_iterations)
+        visits = self.visits(plan)
         return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self._trunk_size)
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:

@@ -24,7 +24,7 @@ class JointParameters(SharingParameters):
     """
 
     local_iterations: int = Field(default=5, ge=1)
-    average: Literal["terminals", "rows"] = "rows"
+    weighting: Literal["samples", "equal"] = "samples"
 
 
 class FedPer(HardSharing):

@@ -65,7 +65,7 @@ def toy_federation() -> Federation:
 def toy_method(name: str) -> Any:
     """Return FedRep or FedPer at the start of the toy: B_ab = .3 sin(a + b), h = .1."""
     setting = shared_setting(toy_federation(), "squared", trunks.linear_trunk, width=2)
-    common: dict[str, Any] = {"batch_size": EVERYTHING, "learning_rate": 0.05, "average": "terminals"}
+    common: dict[str, Any] = {"batch_size": EVERYTHING, "learning_rate": 0.05, "weighting": "equal"}
     method: Any = FedRep(setting, AlternatingParameters(head_iterations=5, trunk_iterations=1, **common))
     if name == "fedper":
         method = FedPer(setting, JointParameters(local_iterations=5, **common))
@@ -109,20 +109,20 @@ def test_the_linear_toy_follows_its_reference_vectors(name: str) -> None:
 # One step for all tasks ---------------------------------------------------------------------------------------
 
 
-def one_step_methods(setting: Setting, average: str) -> FedPer:
+def one_step_methods(setting: Setting, weighting: str) -> FedPer:
     """Return FedPer that takes one full step a round."""
-    values: dict[str, Any] = {"batch_size": EVERYTHING, "learning_rate": 0.3, "average": average}
+    values: dict[str, Any] = {"batch_size": EVERYTHING, "learning_rate": 0.3, "weighting": weighting}
     return FedPer(setting, JointParameters(local_iterations=1, **values))
 
 
-@pytest.mark.parametrize("average", ["terminals", "rows"])
-def test_one_step_of_everybody_is_centralised_multi_task_sgd(average: str) -> None:
+@pytest.mark.parametrize("weighting", ["equal", "samples"])
+def test_one_step_of_everybody_is_centralised_multi_task_sgd(weighting: str) -> None:
     federation = random_federation(3, tasks=2, terminals=3, loss="logistic")
     setting = shared_setting(federation, width=5)
-    method = one_step_methods(setting, average)
+    method = one_step_methods(setting, weighting)
     trunk, heads = torch_copies(weights_of(method), features=4, width=5)
     sizes = np.diff(federation.terminal_offsets)
-    shares = sizes / sizes.sum() if average == "rows" else np.full(6, 1.0 / 6.0)
+    shares = sizes / sizes.sum() if weighting == "samples" else np.full(6, 1.0 / 6.0)
     groups = [{"params": trunk.parameters(), "lr": 0.3}]
     groups += [{"params": head.parameters(), "lr": 0.3 / share} for head, share in zip(heads, shares, strict=True)]
     descent = torch.optim.SGD(groups)  # a head has its own loss to itself: its share of the sum is undone by its rate
