@@ -65,6 +65,7 @@ class HeadEvaluator(Evaluator):
         self._measures = (*MEASURES, "rmse") if values else MEASURES
         self._data, self._training_labels = setting.federation, setting.federation.labels
         self._owners = setting.federation.terminal_task
+        self._counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out]
 
     def own_objective(self, queue: DeferredQueue, models: State, weights: Array) -> Pending:
         """Submit the weighted sum over terminals of the mean loss of each one's model on its own rows, with its ridge.
@@ -111,20 +112,24 @@ class HeadEvaluator(Evaluator):
         rows: dict[int, list[dict[str, Any]]] = {task: [] for task in tasks.tolist()}
         for chosen in self._alike(tasks):
             owners = tasks[chosen]
-            different, place = np.unique(owners, return_inverse=True)
-            splits = [self._measured(held_out, owners, models[chosen]) for held_out in self._held_out]
+            order = np.argsort(owners, kind="stable")
+            different, first, counts = np.unique(owners[order], return_index=True, return_counts=True)
+            splits = [self._measured(held_out, owners, models[chosen])[:, order] for held_out in self._held_out]
+            means = np.stack([np.add.reduceat(measured, first, axis=1) for measured in splits]) / counts[:, None]
             for number, target in enumerate(self._kinds[self._kind_of_task[owners[0]]]):
-                for at, task in enumerate(different.tolist()):
-                    for name, held_out, measured in zip(SPLITS, self._held_out, splits, strict=True):
-                        numbers = measured[number, place == at].mean(axis=0).tolist()
-                        samples = int(np.diff(held_out.task_offsets)[task])
-                        rows[task].append(self._row(task, target, name, numbers, samples))
+                for task, of_splits in zip(different.tolist(), means[:, number].swapaxes(0, 1).tolist(), strict=True):
+                    rows[task] += self._rows_of(task, target, of_splits)
         return [row for of_task in rows.values() for row in of_task]
 
-    def _row(self, task: int, target: Target, split: str, numbers: list[float], samples: int) -> dict[str, Any]:
+    def _rows_of(self, task: int, target: Target, of_splits: list[list[float]]) -> list[dict[str, Any]]:
+        """Return one head's row of each split."""
         several = len(self._heads.targets[task]) > 1
         name = f"{self._names[task]} {target.name}" if several else self._names[task]
-        return {"task": name, "split": split, **dict(zip(self._measures, numbers, strict=True)), "samples": samples}
+        rows = []
+        for split, counts, numbers in zip(SPLITS, self._counts, of_splits, strict=True):
+            measured = dict(zip(self._measures, numbers, strict=True))
+            rows.append({"task": name, "split": split, **measured, "samples": counts[task]})
+        return rows
 
     def _measured(self, held_out: Evaluation, tasks: IntArray, models: Array) -> Array:
         """Return (targets, T, measures) of models of the same targets."""
