@@ -187,12 +187,13 @@ class SharedTrunkModel:
         tensors = (torch.as_tensor(a[:, : kind.size], device=self._device) for a in (jobs.w, jobs.anchor))
         flat, anchor = (tensor.to(torch.float64) for tensor in tensors)
         flat = flat.clone()
-        rate = torch.as_tensor(jobs.learning_rate, dtype=torch.float64, device=self._device)[:, None]
-        for step, batch in enumerate(reference_solver.minibatches(self._rows, jobs)):
+        factors = (np.reshape(a, (-1, 1)) for a in (jobs.learning_rate, jobs.proximal))
+        rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
+        for step, batch in enumerate(reference_solver.minibatches(self._rows, jobs), start=jobs.before):
             X, labels = self._rows.X[batch.chosen], self._labels[batch.chosen, : len(kind.targets)]
             part = moving(kind, step)
             slope = self._gradients(kind, flat, part, X, labels, batch.weights)
-            slope = slope + jobs.ridge * flat[:, part] + jobs.proximal * (flat[:, part] - anchor[:, part])
+            slope = slope + jobs.ridge * flat[:, part] + proximal * (flat[:, part] - anchor[:, part])
             flat[:, part] = torch.where(batch.active[:, None], flat[:, part] - rate * slope, flat[:, part])
         return np.asarray(flat.cpu().numpy())
 
@@ -214,4 +215,5 @@ def _part(jobs: SgdJobs, chosen: IntArray) -> SgdJobs:
         steps=jobs.steps[chosen],
         learning_rate=jobs.learning_rate[chosen],
         rounds=jobs.rounds[chosen],
+        proximal=np.broadcast_to(jobs.proximal, len(jobs.terminals))[chosen],
     )
