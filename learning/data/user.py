@@ -88,7 +88,7 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
 
 
 def _from_pair(path: str, name: str, pair: Any) -> TaskRecords:
-    if isinstance(pair, list | tuple) and len(pair) == 3:
+    if isinstance(pair, list | tuple) and len(pair) == 3 and isinstance(pair[2], str | dict):
         return _declared(path, name, *pair)
     if not isinstance(pair, list | tuple) or len(pair) != 2:
         raise ScenarioError("data.function", f"{path}: task {name!r} is a {type(pair).__name__}", _RETURNS)
