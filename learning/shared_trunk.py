@@ -75,6 +75,9 @@ class SharedTrunkModel:
         trunks = [FlatModule(module.get_submodule("trunk")) for module in modules.values()]
         heads = {outputs: FlatModule(module.get_submodule("head")) for outputs, module in modules.items()}
         self.trunk_size = trunks[0].size
+        if any(trunk.size != self.trunk_size for trunk in trunks):
+            found = f"trunks of {' and '.join(str(trunk.size) for trunk in trunks)} parameters"
+            raise ScenarioError(_FIELD, found, "the same trunk for any number of outputs")
         kinds = tuple(dict.fromkeys(self.targets))
         self._kinds = [Heads(each, trunks[0], [heads[t.outputs] for t in each], loss) for each in kinds]
         self._kind_of_task = np.array([kinds.index(each) for each in self.targets])
@@ -101,10 +104,10 @@ class SharedTrunkModel:
             raise
         except Exception as error:  # whatever a user's module raises, or returns instead of a tensor
             raise ScenarioError(_FIELD, f"{type(error).__name__}: {error}", _CONTRACT) from error
-        own = {id(p) for part in (module.trunk, module.head) for p in part.parameters()}
-        if {id(p) for p in module.parameters()} != own or not list(module.head.parameters()):
+        parameters = [{id(p) for p in part.parameters()} for part in (module.trunk, module.head)]
+        if not all(parameters) or {id(p) for p in module.parameters()} != set.union(*parameters):
             raise ScenarioError(_FIELD, "parameters elsewhere", "parameters in trunk and in head, and nowhere else")
-        if shape not in ((3, outputs), (3,) if outputs == 1 else (3, outputs)):
+        if shape != (3, outputs) and (shape, outputs) != ((3,), 1):
             raise ScenarioError(_FIELD, f"output {shape} for 3 rows and {outputs} outputs", "one score per output")
         made: torch.nn.Module = module
         return made

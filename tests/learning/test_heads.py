@@ -233,6 +233,8 @@ def test_labels_outside_their_space_are_refused_in_one_line(
     [
         ("headless", r"'children none': allowed: a function of \(features, outputs\)"),
         ("loose", r"parameters in trunk and in head"),
+        ("bare", r"parameters in trunk and in head"),
+        ("swollen", r"trunks of 5 and 15 parameters.*the same trunk for any number of outputs"),
         ("narrow", r"output \(3, 1\) for 3 rows and 3 outputs"),
         ("normed", r"batch norm and dropout are not"),
         ("perceptron", r"a function of \(features, outputs\), for labels of declared targets"),

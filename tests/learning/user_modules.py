@@ -103,6 +103,16 @@ def loose(features: int, outputs: int) -> nn.Module:
     return parts
 
 
+def swollen(features: int, outputs: int) -> nn.Module:
+    """A trunk that is as wide as there are outputs."""
+    return nn.Sequential(OrderedDict(trunk=nn.Linear(features, outputs), head=nn.Linear(outputs, outputs)))
+
+
+def bare(features: int, outputs: int) -> nn.Module:
+    """A trunk that learns nothing."""
+    return nn.Sequential(OrderedDict(trunk=nn.Tanh(), head=nn.Linear(features, outputs)))
+
+
 def narrow(features: int, outputs: int) -> nn.Module:
     """A head with one output, whatever is asked for."""
     return nn.Sequential(OrderedDict(trunk=nn.Linear(features, 3), head=nn.Linear(3, 1)))
