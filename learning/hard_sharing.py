@@ -78,6 +78,10 @@ class HardSharing(FedAvg):
         """What each terminal holds: its heads, and the trunk that reached it last, or that the cloud has just made."""
         return self._held, np.arange(self.setting.terminals)
 
+    def newcomers(self) -> Pending | None:
+        """None: nobody has fitted heads for them."""
+        return None
+
     def evaluate(self, node: Node) -> Measurement:
         """Measure what the terminals hold; the objective is P, each training row under its own terminal's model."""
         measured = super().evaluate(node)

@@ -63,9 +63,17 @@ class HeadEvaluator(Evaluator):
         self._kind_of_task = np.array([self._kinds.index(each) for each in self._heads.targets])
         values = any(target.kind == "values" for each in self._kinds for target in each)
         self._measures = (*MEASURES, "rmse") if values else MEASURES
+        self._names, self._held_out = (
+            setting.federation.task_names,
+            (setting.federation.validation, setting.federation.test),
+        )
         self._data, self._training_labels = setting.federation, setting.federation.labels
         self._owners = setting.federation.terminal_task
         self._counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out]
+
+    def score(self, queue: DeferredQueue, tasks: IntArray, models: Pending) -> Pending:
+        """See :meth:`~learning.evaluation.Evaluator.score`."""
+        return queue.submit(self._measure, (tasks, models), last=True)
 
     def own_objective(self, queue: DeferredQueue, models: State, weights: Array) -> Pending:
         """Submit the weighted sum over terminals of the mean loss of each one's model on its own rows, with its ridge.

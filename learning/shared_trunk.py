@@ -66,6 +66,9 @@ class SharedTrunkModel:
         loss: Loss,
         device: str,
     ) -> None:
+        if federation.unseen is not None:
+            newcomers = len(federation.unseen.task_names)
+            raise ScenarioError("data.unseen_tasks", newcomers, "0 with a model with heads: newcomers have fitted none")
         self._make, self._arguments, self._device = make, dict(arguments), device
         self.targets = federation.targets or (plain_targets(loss.name),) * len(federation.task_names)
         held = (federation.X, federation.y, federation.terminal_offsets)
@@ -155,7 +158,13 @@ class SharedTrunkModel:
         return self.scores_each(parameters[None], X, np.array([0, len(X)]))
 
     def scores_each(self, parameters: Array, X: Array, offsets: IntArray) -> Array:
-        """See :meth:`~learning.models.Model.scores_each`; where every task has a single head with a single output."""
+        """See :meth:`~learning.models.Model.scores_each`; where every task has a single head with a single output.
+
+        Raises:
+            ScenarioError: some task has more.
+        """
+        if any(len(each) != 1 or each[0].outputs != 1 for each in self.targets):
+            raise ScenarioError("data", "classes, or several labels of a row", "one score a row for this method")
         runs = np.arange(len(parameters))
         return self.outputs_each(parameters, np.zeros_like(runs), runs, X, offsets)[:, 0]
 

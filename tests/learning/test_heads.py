@@ -267,3 +267,15 @@ def test_a_single_head_is_scored_like_any_model() -> None:
     np.testing.assert_allclose(each[5:], one.scores(w[1], federation.X[5:9]), atol=1e-14)
     expected = (federation.X[:5] @ w[0, :12].reshape(3, 4).T + w[0, 12:15]) @ w[0, 15:18] + w[0, 18]
     np.testing.assert_allclose(each[:5], expected, atol=1e-13)
+
+
+def test_who_wants_one_score_a_row_is_told_that_there_are_more() -> None:
+    alike = MIXED | {"data": MIXED["data"] | {"arguments": {"kinds": ["classes:3", "classes:3"]}}}
+    with pytest.raises(ScenarioError, match=r"^data = .*one score a row for this method$"):
+        simulated(scenario_of(alike, {"methods": {"fedem": {"cloud_rounds": 1}}}), "fedem")
+
+
+def test_there_are_no_heads_for_tasks_that_take_no_part() -> None:
+    unseen = {"data": MIXED["data"] | {"unseen_tasks": 1}}
+    with pytest.raises(ScenarioError, match=r"^data.unseen_tasks = 1: allowed: 0 with a model with heads"):
+        setting_for(scenario_of(MIXED, unseen))
