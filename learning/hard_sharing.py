@@ -14,7 +14,6 @@ from pydantic.dataclasses import dataclass
 
 from learning.deferred import ALL, Pending
 from learning.descent import Descend, Descent
-from learning.distortion import Distortion
 from learning.evaluation import Measurement
 from learning.head_evaluation import HeadedModel, HeadEvaluator
 from learning.messages import Cohort, Plan, Sizes, owners
@@ -37,6 +36,7 @@ class SharingParameters:
         decay: the step size is eta / (1 + decay x the terminal's rounds so far); 0 keeps it.
         cloud_rounds: stop after so many; absent: go on until the budget is met.
         weighting: trunks count all alike in all means, or by their terminals' training rows.
+        late_power: as in FedAvg, for trunks.
     """
 
     bs_iterations: int = Field(default=1, ge=1)
@@ -45,6 +45,7 @@ class SharingParameters:
     decay: float = Field(default=0.0, ge=0)
     cloud_rounds: int | None = Field(default=None, ge=1)
     weighting: Literal["samples", "equal"] = "equal"
+    late_power: float = Field(default=0.5, ge=0)
 
 
 class HardSharing(FedAvg):
@@ -101,15 +102,15 @@ class HardSharing(FedAvg):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit local steps from the trunk received and the terminals' own heads."""
         who, sites = cohort.terminals, owners(cohort)
-        self.queue.submit(self._receive, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
+        self.queue.submit(self._take_trunk, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
         numbers = self.next_rounds(who)
         return self._descent.submit(who, self._held, who, plan.local_iterations, numbers)
 
-    def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
-        """Let the terminals keep their heads, and the sites average the trunks, of the updates that arrived."""
+    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
+        """Let the terminals keep the heads of updates that arrived, and return the trunks, which are averaged."""
         who = cohort.terminals[arrived]
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._held, who)])
-        super().merge(cohort, self.queue.submit(self._uploads, (work,)), arrived, distortion)
+        return self.queue.submit(self._uploads, (work,))
 
     def combine(self) -> None:
         """Submit the mean of the base stations' trunks, and give it to all terminals to be measured with."""
@@ -118,7 +119,7 @@ class HardSharing(FedAvg):
 
     # What the queue runs ------------------------------------------------------------------------------------
 
-    def _receive(self, batch: list[tuple[Any, ...]]) -> list[None]:
+    def _take_trunk(self, batch: list[tuple[Any, ...]]) -> list[None]:
         for who, sites in batch:
             self._held.values[who, : self._trunk_size] = self._sites.values[sites]
         return [None] * len(batch)

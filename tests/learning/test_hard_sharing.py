@@ -257,3 +257,13 @@ def test_a_model_without_heads_is_refused_in_one_line() -> None:
     scenario = scenario_of(SHARED, {"learning": {"loss": "logistic"}})
     with pytest.raises(ScenarioError, match=r"^learning.model = .*, such as learning.trunks:mlp, for FedRep$"):
         simulated(scenario, "fedrep")
+
+
+@pytest.mark.parametrize("name", ["fedrep", "fedper"])
+def test_late_updates_bring_their_trunks_and_keep_their_heads(name: str) -> None:
+    late = {"collection": {"policy": "first_k", "k_fraction": 0.5, "late": "carry"}}
+    found = [fingerprint(simulated(scenario_of(SHARED, late), name, eager=eager)[0]) for eager in (False, True)]
+    assert found[0] == found[1]
+    assert found[0] != fingerprint(
+        simulated(scenario_of(SHARED, late | {"collection": {"policy": "first_k"}}), name)[0]
+    )
