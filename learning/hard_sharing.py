@@ -17,7 +17,7 @@ from learning.descent import Descend, Descent
 from learning.evaluation import Measurement
 from learning.head_evaluation import HeadedModel, HeadEvaluator
 from learning.messages import Cohort, Plan, Sizes, owners
-from learning.methods.base import BoolArray, IntArray, Node
+from learning.methods.base import Array, BoolArray, IntArray, Node
 from learning.methods.fedavg import FedAvg
 from learning.models import starts
 from learning.setting import Setting
@@ -66,9 +66,11 @@ class HardSharing(FedAvg):
         self._trunk_size = setting.model.trunk_size
         super().__init__(setting, parameters)
         self._held = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
-        trunk = self._held.values[0, : self._trunk_size]
-        self._cloud, self._sites = State(trunk[None].copy()), State(np.tile(trunk, (setting.tasks, 1)))
         self._descent = Descent(setting, parameters, descend=self.schedule(setting.model))
+
+    def initial(self) -> Array:
+        """Return the trunk to begin with."""
+        return super().initial()[: self._trunk_size]
 
     def schedule(self, model: Any) -> Descend:
         """Return how a terminal descends: which parts move in which steps."""
