@@ -144,11 +144,13 @@ class Price:
         local_iteration, bs_iteration: see above; base-station iterations pay for all that local ones do not.
         cloud_round: what of all the base-station iterations of the round before would have been spent on a single one:
             transfers to and from the cloud, and waiting for the base station that is last.
+        waiting: the part of ``cloud_round`` that is waiting.
     """
 
     local_iteration: float
     bs_iteration: float
     cloud_round: float = 0.0
+    waiting: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,8 @@ class PriceWatch:
     Abstract cost is known exactly. Time: what local iterations cost is the slowest terminal's computation, averaged
     over base-station iterations; the rest of the round is what base-station iterations cost. Energy: terminals'
     computation against everything else. Computing a certificate counts as rest. Bytes depend on base-station
-    iterations alone. What a cloud round costs by itself: the time from the end of a base station's iterations to the
-    end of the round, averaged over base stations; the energy drawn by who idles in it, and of the backhaul; its bytes.
+    iterations alone. What a cloud round costs by itself: the time that messages to and from the cloud take, and waiting
+    for the base station that is last; the energy drawn by who idles in it, and of the backhaul; its bytes.
 
     Args:
         ground: how many terminals and base stations there are, and what they charge.
@@ -35,6 +35,8 @@ class PriceWatch:
         self._before = start
         self._least_s, self._took_s = np.full(ground.terminals, np.inf), np.zeros(ground.terminals)
         self._visits = np.zeros(ground.terminals)
+        # Rounds of each base station, how far it was behind the mean in an iteration of them, and the squares of that.
+        self._behind = np.zeros((3, ground.sites))
 
     def observe(self, cloud_round: int, remaining: Mapping[str, float]) -> Observation:
         """Return what the controller of round ``cloud_round`` may know, given what is left of the budget."""
@@ -58,14 +60,41 @@ class PriceWatch:
         share = _iterating_share(fresh)
         iterating_s = share * _mean_of_slowest(fresh)
         iterating_j = share * used["energy_terminal_compute_j"]
-        waiting_s = _mean_wait_s(fresh, now["time_s"], used["time_s"])
+        carrying_s, waiting_s = self._apart_s(fresh, now["time_s"], K)
         idling_w = (used["energy_terminal_idle_j"] + used["energy_bs_static_j"]) / max(used["time_s"], _SHORT_S)
-        cloud_j = used["energy_backhaul_j"] + idling_w * waiting_s
-        self._prices["time_s"] = Price(iterating_s / H, max(0.0, used["time_s"] / K - iterating_s), waiting_s)
-        self._prices["energy_j"] = Price(iterating_j / (K * H), (used["energy_j"] - iterating_j) / K, cloud_j)
+        once_s, once_j = carrying_s + waiting_s, used["energy_backhaul_j"] + idling_w * (carrying_s + waiting_s)
+        self._prices["time_s"] = Price(iterating_s / H, max(0.0, used["time_s"] / K - iterating_s), once_s, waiting_s)
+        rest_j = (used["energy_j"] - iterating_j) / K
+        self._prices["energy_j"] = Price(iterating_j / (K * H), rest_j, once_j, idling_w * waiting_s)
         self._prices["bytes"] = Price(0.0, used["bytes"] / K, used["bytes_backhaul"])
         self._before = now
         self._time(fresh)
+
+    def _apart_s(self, fresh: Columns, now_s: float, K: int) -> tuple[float, float]:
+        """What a cloud round takes besides its iterations: to and from the cloud, and waiting on average, seconds.
+
+        The base station that was last has waited for nobody: what was left of the round took its message to the cloud.
+        That of the cloud is taken to need as long. What others wait for one that is always last is no chance, but
+        grows with K: it is left out, as far as base stations differ by more than chance.
+        """
+        merged = fresh["outcome"] == "merged"
+        if not merged.any():
+            return 0.0, 0.0
+        last_s = np.full(self._sites, -np.inf)
+        np.maximum.at(last_s, fresh["base_station"][merged], fresh["finish_s"][merged])
+        there = np.flatnonzero(last_s > -np.inf)
+        mean_s, latest_s = float(last_s[there].mean()), float(last_s.max())
+        self._behind[:, there] += ((last_s[there] - mean_s) / K) ** np.arange(3.0)[:, None]
+        return 2.0 * max(0.0, now_s - latest_s), max(0.0, latest_s - mean_s - K * self._lag_s())
+
+    def _lag_s(self) -> float:
+        """How much longer than the mean the slowest base station needs for an iteration, chance apart, seconds."""
+        count, once, twice = self._behind[:, self._behind[0] >= 2.0]
+        if len(count) < 2:
+            return 0.0
+        mean_s = once / count
+        chance = float(np.mean((twice / count - mean_s**2) / (count - 1.0)))
+        return max(0.0, 1.0 - chance / max(float(mean_s.var(ddof=1)), _SHORT_S**2)) * float(mean_s.max())
 
     def _time(self, fresh: Columns) -> None:
         """Take how long the updates that arrived have taken to compute."""
@@ -80,16 +109,6 @@ def _iterating_share(fresh: Columns) -> float:
     """Share of the visited rows that local iterations visited, rather than a certificate."""
     visited = float(fresh["samples"].sum())
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
-
-
-def _mean_wait_s(fresh: Columns, now_s: float, longest_s: float) -> float:
-    """Time since the last update of a base station arrived, averaged over base stations, seconds."""
-    merged = fresh["outcome"] == "merged"
-    if not merged.any():
-        return 0.0
-    last_s = np.full(int(fresh["base_station"].max()) + 1, -np.inf)
-    np.maximum.at(last_s, fresh["base_station"][merged], fresh["finish_s"][merged])
-    return min(longest_s, float(now_s - last_s[np.isfinite(last_s)].mean()))
 
 
 def _mean_of_slowest(fresh: Columns) -> float:

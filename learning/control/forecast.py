@@ -23,7 +23,6 @@ from learning.control.observation import Observation
 from learning.messages import Plan
 
 Array = NDArray[np.float64]
-_WAITING = ("time_s", "energy_j")  # spent by a round more on waiting than on transfers to and from the cloud
 _SLACK = 1e-9  # a budget of exactly n rounds allows n rounds
 
 
@@ -77,9 +76,8 @@ class Ledger:
             K, load = last.bs_iterations, loads[name]
             once = min(price.cloud_round, K * price.bs_iteration)
             local = price.local_iteration * last.local_iterations / load
-            waits = name in _WAITING
-            cloud, wait = (0.0, once / (np.sqrt(K) * load)) if waits else (once, 0.0)
-            fresh = np.array([local, price.bs_iteration - once / K, cloud, wait])
+            waiting = min(price.waiting, once)
+            fresh = np.array([local, price.bs_iteration - once / K, once - waiting, waiting / (np.sqrt(K) * load)])
             self._sums[name] = self._memory * self._sums.get(name, np.zeros(4)) + fresh
 
     def tariffs(self, observation: Observation) -> dict[str, Tariff]:

@@ -27,6 +27,10 @@ class Price(Protocol):
     def cloud_round(self) -> float:
         """What of all base-station iterations of the round before would have been spent on a single one."""
 
+    @property
+    def waiting(self) -> float:
+        """The part of ``cloud_round`` that is waiting for the base station that is last."""
+
 
 class Observation(Protocol):
     """What is left of the budget and what things have cost so far."""

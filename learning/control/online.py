@@ -6,11 +6,12 @@ terminals with more rows take more steps. Where time is scarce, slow ones are cu
 
 What a cloud round is worth is the decrease of the logarithm of the certified gap,
 
-    1 / decrease = pace / (K progress) + drag,
+    1 / decrease^2 = (pace / (K progress))^2 + drag^2:
 
 the rounds that base-station iterations need on their own, and those that moving the shared vector needs however well
-the tasks were solved. Both are fitted to the gaps that terminals measure. The plan is the one with which all that is
-left brings the greatest total decrease.
+the tasks were solved; the slower of both decides. What pairs of pace and drag are likely is learned from the gaps that
+terminals measure, by Bayes' rule. The plan is the one with which all that is left brings the greatest total decrease
+that is to be expected: as long as the drag is not known, long rounds are not trusted to bring what it would forbid.
 """
 
 from __future__ import annotations
@@ -37,10 +38,13 @@ VARIETY = 0.12
 """Half a pass makes (1 + VARIETY / 2) / 2 of the progress of one: it starts from models that are newer."""
 POLISH = 0.02
 """Progress of e passes is that of one and this."""
-PACE = 12.0
+PACE = 10.0
 """Base-station iterations of a pass each that reduce the gap to 1/e: what is likely."""
-_NEAR = (0.2, 5.0)  # of what is likely, the least and the most that readings can make of it
-_LIKELY_DRAG = 0.15  # over that of the bound, which holds for the direction in which tasks differ least
+LIKELY_DRAG = 0.2  # over that of the bound, which holds for the direction in which tasks differ least
+_DOUBT = np.array([0.9, 0.5])  # standard deviations of the logarithms of pace and drag
+_NOISE = 0.3  # standard deviation of the logarithm of a decrease, given pace and drag
+_MEMORY = 0.7  # weight of a reading relative to that of the one after it
+_LEAST = 1e-13  # gaps below this share of the first are rounding
 _LAGGING = 4.0  # how much those that lag behind hold up the others: 1 is a harmonic mean, infinity the minimum
 _LOOKED_AT = 20_000  # terminals that options are weighed with; of more, every so many-th
 _MEASURED = ("time_s", "energy_j")  # resources whose prices are forecasts
@@ -52,7 +56,7 @@ def likely_drag(outer: float) -> float:
 
     On the data at hand a cloud round was worth several times as much as the bound says.
     """
-    return _LIKELY_DRAG / -log(max(min(outer, 1.0 - 1e-9), 1e-9))
+    return LIKELY_DRAG / -log(max(min(outer, 1.0 - 1e-9), 1e-9))
 
 
 def progress(passes: Array) -> Array:
@@ -61,49 +65,55 @@ def progress(passes: Array) -> Array:
     return np.where(passes <= 1.0, passes * (1.0 + VARIETY * (1.0 - passes)), polished)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Worth:
-    """What cloud rounds are worth.
+    """What cloud rounds are worth, as far as it is known.
 
     Attributes:
-        pace: base-station iterations of one pass that reduce the gap to 1/e.
-        drag: cloud rounds that do so if every task is solved exactly.
+        paces: (g,) base-station iterations of one pass that may be what reduces the gap to 1/e.
+        drags: (g,) cloud rounds that may be what does so if every task is solved exactly.
+        odds: (g,) how likely each pair is; they add up to 1.
     """
 
-    pace: float
-    drag: float
+    paces: Array
+    drags: Array
+    odds: Array
 
-    def decrease(self, done: Array, K: ArrayLike) -> Array:
-        """Return by how much a round lowers the logarithm of the gap."""
-        return np.asarray(1.0 / (self.pace / (np.asarray(K) * done) + self.drag), np.float64)
+    def decrease(self, work: Array) -> Array:
+        """Return (n,) by how much a round is expected to lower the logarithm of the gap, for (n,) K progress."""
+        return np.asarray(decrease(work[:, None], self.paces, self.drags) @ self.odds, np.float64)
 
 
-def fitted_worth(rounds: Array, drops: Array, need: Array, drag: float, trust: float = 3.0) -> Worth:
-    """Return the least-squares fit of rounds = drop (pace need + drag), held near what is likely before measuring.
+def decrease(work: Array, pace: ArrayLike, drag: ArrayLike) -> Array:
+    """Return by how much a round of so much K progress lowers the logarithm of the gap."""
+    return np.asarray(1.0 / np.hypot(np.asarray(pace) / work, drag), np.float64)
 
-    Only how pace and drag compare matters for a plan: readings first say how fast everything is, then, as far as rounds
-    differed, what of it is pace and what is drag.
+
+def likely_worth(drag: float) -> Worth:
+    """Return what rounds may be worth before any gap was measured, given the most likely drag."""
+    off = np.linspace(-2.5, 2.5, 21)
+    log_pace, log_drag = (off * _DOUBT[:, None]) + np.log([[PACE], [drag]])
+    paces, drags = np.meshgrid(np.exp(log_pace), np.exp(log_drag))
+    odds = np.exp(-0.5 * (off**2 + off[:, None] ** 2)).ravel()
+    return Worth(paces.ravel(), drags.ravel(), odds / odds.sum())
+
+
+def learned_worth(prior: Worth, drops: Sequence[float], work: Sequence[Array]) -> Worth:
+    """Return what rounds are worth by Bayes' rule, newer readings counting for more.
 
     Args:
-        rounds: (n,) cloud rounds between readings of the gap.
-        drops: (n,) by how much its logarithm fell.
-        need: (n,) mean of 1 / (K progress) over those rounds.
-        drag: what it is likely to be if the pace is :data:`PACE`.
-        trust: how many units of decrease that likelihood is worth.
+        prior: what was likely before.
+        drops: by how much the logarithm of the gap fell between readings; what rose says nothing.
+        work: K progress of every round between them.
     """
-    falling = drops > 0.0
-    if not falling.any():
-        return Worth(PACE, drag)
-    per_unit, x, weight = rounds[falling] / drops[falling], need[falling], drops[falling]
-    weight = weight * 0.7 ** np.arange(len(weight))[::-1]
-    scale = (weight * per_unit).sum() / (weight * (PACE * x + drag)).sum()
-    likely = scale * np.array([PACE, drag])
-    columns, typical = np.column_stack([x, np.ones(len(x))]), (weight * x).sum() / weight.sum()
-    held = trust * np.diag([typical**2, 1.0])
-    found = np.linalg.solve(
-        columns.T @ (weight[:, None] * columns) + held, columns.T @ (weight * per_unit) + held @ likely
-    )
-    return Worth(*np.clip(found, _NEAR[0] * likely, _NEAR[1] * likely).tolist())
+    evidence = np.zeros(len(prior.odds))
+    for drop, rounds in zip(drops, work, strict=True):
+        evidence *= _MEMORY
+        if drop > 0.0:
+            foreseen = decrease(np.asarray(rounds)[:, None], prior.paces, prior.drags).sum(axis=0)
+            evidence -= 0.5 * (np.log(drop / foreseen) / _NOISE) ** 2
+    odds = prior.odds * np.exp(evidence - evidence.max())
+    return Worth(prior.paces, prior.drags, odds / odds.sum())
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +183,7 @@ class OnlineControl:
     _ledger: Ledger = field(default_factory=Ledger, init=False)
     _last: Plan | None = field(default=None, init=False)
     _most_iterations: int = field(default=1, init=False)
-    _need: list[float] = field(default_factory=list, init=False)
+    _work: list[float] = field(default_factory=list, init=False)
 
     def measures_gap(self, cloud_round: int) -> bool:
         """Measure in rounds 4, 8, 16, ..., which are kept short."""
@@ -198,7 +208,7 @@ class OnlineControl:
         chosen, iterations = of[best : best + 1], int(K[best])
         each = steps_of(choice.passes[chosen], choice.longest_s[chosen], rows, slow)[0]
         self._most_iterations = max(self._most_iterations, iterations)
-        self._need.append(1.0 / (iterations * choice.done[of[best]]))
+        self._work.append(iterations * float(choice.done[of[best]]))
         self._last = Plan(int(each.max()), iterations, each)
         return self._last
 
@@ -214,15 +224,15 @@ class OnlineControl:
             return None
         if self._last is None and len(tariffs) < len(left):  # prices are found out in a short round
             return int(np.argmin(np.where(possible, np.abs(np.log(done)), np.inf)))
-        rounds, decrease = affordable_rounds(left, tariffs, loads, K), self._worth(readings).decrease(done, K)
+        rounds, worth = affordable_rounds(left, tariffs, loads, K), self._worth(readings).decrease(K * done)
         if np.isinf(rounds).all():
-            return int(np.argmax(decrease))
-        best = int(np.argmax(np.where(possible, rounds * decrease, -1.0)))
+            return int(np.argmax(worth))
+        best = int(np.argmax(np.where(possible, rounds * worth, -1.0)))
         if rounds[best] >= 2.0:
             return best
         careful = {name: amount / _SAFE if name in _MEASURED else amount for name, amount in left.items()}
         fits = possible & (affordable_rounds(careful, tariffs, loads, K) >= 1.0)
-        return int(np.argmax(np.where(fits, decrease, -1.0) if fits.any() else np.where(possible, rounds, -1.0)))
+        return int(np.argmax(np.where(fits, worth, -1.0) if fits.any() else np.where(possible, rounds, -1.0)))
 
     def _take_prices(self, observation: Observation, some: IntArray, slow: Array, tail: float) -> None:
         """Take what the last round cost, unless it was a dearer one that measured gaps."""
@@ -233,11 +243,11 @@ class OnlineControl:
         self._ledger.take(observation, self._last, loads)
 
     def _worth(self, readings: Sequence[Reading]) -> Worth:
-        """Fit what rounds are worth to the readings so far."""
-        at = [reading.cloud_round for reading in readings]
-        gaps = np.log([max(reading.gap, 1e-300) for reading in readings])
-        need = [float(np.mean(self._need[a:b])) for a, b in pairwise(at)]
-        return fitted_worth(np.diff(at).astype(float), -np.diff(gaps), np.array(need), self.drag)
+        """Learn what rounds are worth from the readings so far, save those that are rounding."""
+        certain = [reading for reading in readings if reading.gap > _LEAST * readings[0].gap]
+        at, gaps = [reading.cloud_round for reading in certain], np.log([reading.gap for reading in certain])
+        work = [np.array(self._work[a:b]) for a, b in pairwise(at)]
+        return learned_worth(likely_worth(self.drag), (-np.diff(gaps)).tolist(), work)
 
 
 def _tail(observation: Observation) -> float:

@@ -17,14 +17,15 @@ AMOUNT = st.floats(1e-3, 1e3)
 def priced(law: Tariff, plan: Plan, load: float) -> Price:
     """Return what the network would measure of a round that costs what the law says."""
     once = law.cloud + law.wait * load * np.sqrt(plan.bs_iterations)
-    return Price(law.local * load / plan.local_iterations, law.bs + once / plan.bs_iterations, once)
+    local = law.local * load / plan.local_iterations
+    return Price(local, law.bs + once / plan.bs_iterations, once, once - law.cloud)
 
 
 @given(AMOUNT, AMOUNT, AMOUNT, st.integers(1, 20), st.integers(1, 50), st.floats(0.5, 1.0))
 def test_one_round_tells_what_any_other_of_the_same_law_costs(
     local: float, bs: float, once: float, K: int, H: int, share: float
 ) -> None:
-    laws = {"time_s": Tariff(local, bs, 0.0, once), "bytes": Tariff(local, bs, once)}
+    laws = {"time_s": Tariff(local, bs, 0.5 * bs, once), "bytes": Tariff(local, bs, once)}
     plan, load = Plan(H, K), H * share
     prices = {name: priced(law, plan, load) for name, law in laws.items()}
     ledger, seen = Ledger(), Observation(1, 4, 2, dict.fromkeys(laws, 1.0), prices)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 
 from learning.control.observation import Reading
 from learning.control.online import (
-    PACE,
     OnlineControl,
     Worth,
-    fitted_worth,
+    decrease,
+    learned_worth,
     likely_drag,
+    likely_worth,
     loads_of,
     options,
     progress,
@@ -52,29 +53,56 @@ def test_progress_is_that_of_the_share_of_a_pass_and_little_more_beyond() -> Non
     assert (found[passes > 1.0] < 1.05).all() and (found[passes < 1.0] / passes[passes < 1.0] < 1.13).all()
 
 
-@given(st.floats(0.5, 40.0), st.floats(0.3, 3.0), st.floats(0.05, 5.0))
-def test_the_more_is_read_the_nearer_the_fit_is_to_the_law_that_rounds_follow(
-    pace: float, odd: float, likely: float
-) -> None:
-    law = Worth(pace, odd * likely * pace / PACE)  # drag that is up to three times, or a third of, what is likely
-    K, rounds = np.array([1.0, 2.0, 4.0, 8.0]), np.array([4.0, 3.0, 2.0, 5.0])
-    drops = rounds * law.decrease(np.ones(4), K)
-    far, near = (fitted_worth(rounds, drops, 1.0 / K, likely, trust) for trust in (1e6, 1e-9))
-    assert (near.pace, near.drag) == pytest.approx((law.pace, law.drag), rel=1e-5)
-    assert far.drag / far.pace == pytest.approx(likely / PACE, rel=1e-3)
+def expected(worth: Worth, values: np.ndarray) -> float:
+    """Return the mean of logarithms under the odds."""
+    return float(worth.odds @ np.log(values))
 
 
-@given(st.floats(0.05, 20.0), st.floats(0.01, 2.0))
-def test_rounds_of_equal_length_say_how_fast_all_is_but_not_why(likely: float, drop: float) -> None:
-    found = fitted_worth(np.array([4.0, 8.0]), np.array([4.0, 8.0]) * drop, np.array([1.0, 1.0]), likely)
-    assert found.drag / found.pace == pytest.approx(likely / PACE, rel=1e-6)
-    assert found.decrease(np.ones(1), 1)[0] == pytest.approx(drop, rel=1e-6)
+@settings(max_examples=50)
+@given(st.floats(3.0, 30.0), st.floats(0.4, 2.0), st.floats(0.5, 2.0))
+def test_readings_of_short_and_long_rounds_tell_pace_and_drag_apart(pace: float, odd: float, likely: float) -> None:
+    drag, prior = odd * likely, likely_worth(likely)
+    work = [np.full(6, K) for K in (1.0, 1.0, 64.0, 64.0)]
+    found = learned_worth(prior, [float(decrease(w, pace, drag).sum()) for w in work], work)
+    for values, truth in ((found.paces, pace), (found.drags, drag)):
+        off = np.log(values) - np.log(truth)
+        assert found.odds @ off**2 <= prior.odds @ off**2 + 1e-9
+        assert abs(found.odds @ off) < 0.4
+    assert found.odds.sum() == pytest.approx(1.0)
+
+
+@given(st.floats(0.02, 0.5), st.floats(0.1, 2.0))
+def test_short_rounds_that_bring_little_leave_the_drag_as_unknown_as_it_was(drop: float, likely: float) -> None:
+    prior, one = likely_worth(likely), np.ones(1)
+    found = learned_worth(prior, [0.1 * drop] * 3, [0.1 * one] * 3)
+    slow = learned_worth(prior, [drop / 30.0] * 3, [0.1 * one] * 3)
+    assert expected(found, found.drags) == pytest.approx(np.log(likely), abs=0.3)
+    assert expected(slow, slow.paces) > expected(found, found.paces)
+
+
+def test_a_decrease_that_was_measured_is_about_the_one_expected_of_such_rounds() -> None:
+    """No round is believed to bring much more than the like of it have brought."""
+    for drop in (0.1, 0.5, 0.9):
+        found = learned_worth(likely_worth(0.5), [4.0 * drop] * 3, [np.full(4, 2.0)] * 3)
+        assert found.decrease(np.array([2.0]))[0] == pytest.approx(drop, rel=0.15)
+        assert (np.diff(found.decrease(np.array([1.0, 2.0, 4.0, 8.0, 1e9]))) > 0.0).all()
+        assert found.decrease(np.array([1e9]))[0] == pytest.approx(float(found.odds @ (1.0 / found.drags)), rel=1e-6)
 
 
 @pytest.mark.parametrize("drops", [[], [-1.0], [0.0, -2.0]])
 def test_gaps_that_did_not_fall_teach_nothing(drops: list[float]) -> None:
-    n = len(drops)
-    assert fitted_worth(np.ones(n), np.array(drops), np.ones(n), 0.3) == fitted_worth(*np.zeros((3, 0)), 0.3)
+    prior = likely_worth(0.3)
+    np.testing.assert_array_equal(learned_worth(prior, drops, [np.ones(3)] * len(drops)).odds, prior.odds)
+
+
+def test_gaps_that_are_rounding_teach_nothing() -> None:
+    plan, plans = Plan(1, 1), []
+    for last in ([], [Reading(7, 1e-16, None, plan)], [Reading(7, 0.0, None, plan)]):
+        control = OnlineControl(ROWS, 0.1)
+        for t in range(9):
+            found = control.plan(observation({"cost": 1e5}, COST, t), None, [Reading(3, 9.0, None, plan), *last])
+        plans.append(found)
+    assert plans[0] == plans[1] == plans[2]
 
 
 @given(st.floats(0.0, 1.0))
@@ -170,7 +198,7 @@ def test_a_plan_does_not_depend_on_what_another_run_has_learned() -> None:
     one, other = OnlineControl(ROWS, 0.1), OnlineControl(ROWS, 0.1)
     for t in range(6):
         one.plan(observation({"cost": 1e4}, COST, t), None, [Reading(0, 9.0, None, Plan(1, 1))])
-    assert other._need == [] and other._last is None
+    assert other._work == [] and other._last is None
 
 
 def test_very_many_terminals_are_planned_for_like_few() -> None:

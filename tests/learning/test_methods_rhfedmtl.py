@@ -377,7 +377,7 @@ def test_planners_that_learn_use_any_budget_and_pass_none(controller: str, limit
 def test_planners_that_learn_get_along_with_terminals_that_fail(controller: str) -> None:
     methods = {"rhfedmtl": {"controller": controller}}
     result, _ = simulated(scenario_of(UNRELIABLE, {"budget": {"time_s": 6.0}, "methods": methods}), "rhfedmtl")
-    assert result.ended_by == "time budget"
+    assert 0.95 * 6.0 < result.totals["time_s"] <= 6.0
     assert result.rounds[-1]["gap"] < 0.5 * result.rounds[0]["gap"]
 
 

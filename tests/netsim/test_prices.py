@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given, settings
 
+from netsim.result import Result
 from netsim.world import World
 from tests.netsim.any_scenario import methods, worlds
 from tests.netsim.counting import Counting
@@ -61,15 +62,34 @@ def test_what_a_cloud_round_costs_by_itself_is_a_part_of_what_its_iterations_cos
     assert prices["cost"].cloud_round == 0.0
 
 
-def test_the_wait_of_a_cloud_round_is_that_from_the_last_update_of_each_site_to_its_end() -> None:
+def ends(result: Result, cloud_round: int, sites: int) -> tuple[float, list[float]]:
+    """Return when a round ended, and when the last update of each site arrived in it, seconds."""
+    ends_s = [row["time_s"] for row in result.rounds if row["event"] == "cloud"][cloud_round]
+    rows = [row for row in result.participation if row["cloud_round"] == cloud_round]
+    return ends_s, [
+        max(row["finish_s"] for row in rows if row["base_station"] == f"bs-{site:02d}") for site in range(sites)
+    ]
+
+
+def test_the_wait_of_a_cloud_round_is_that_for_the_last_update_and_the_rest_carries_messages() -> None:
     method = Counting(samples=50.0, local_iterations=4, bs_iterations=2, cloud_rounds=2)
-    where = world(scenario(), 3, 2)
-    result = run(where, method)
-    ends_s = next(row["time_s"] for row in result.rounds if row["event"] == "cloud")
-    first = [row for row in result.participation if row["cloud_round"] == 0]
-    last_s = [max(row["finish_s"] for row in first if row["base_station"] == f"bs-{site:02d}") for site in range(3)]
-    expected = ends_s - sum(last_s) / 3
-    assert method.observations[1].prices["time_s"].cloud_round == pytest.approx(expected, rel=1e-9)
+    ends_s, last_s = ends(run(world(scenario(), 3, 2), method), 0, 3)
+    price = method.observations[1].prices["time_s"]
+    assert price.waiting == pytest.approx(max(last_s) - sum(last_s) / 3, rel=1e-9)
+    assert price.cloud_round - price.waiting == pytest.approx(2.0 * (ends_s - max(last_s)), rel=1e-9)
+
+
+def test_waiting_for_a_site_that_is_always_last_is_not_what_a_cloud_round_costs_by_itself() -> None:
+    terminals = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": {"kind": "none"}}
+    where = world(scenario(terminals=terminals), 3, 2)
+    for terminal in (4, 5):
+        change(where, terminal, cpu_hz=0.25e9)
+    method = Counting(samples=50.0, local_iterations=4, bs_iterations=4, cloud_rounds=4)
+    _, last_s = ends(run(where, method), 0, 3)
+    wait_s = max(last_s) - sum(last_s) / 3
+    assert wait_s > 0.3  # of four times 0.15 s
+    first, _, third = (seen.prices["time_s"] for seen in method.observations[1:4])
+    assert first.waiting == pytest.approx(wait_s) and third.waiting < 0.02 * wait_s
 
 
 def test_the_least_time_a_visit_took_and_how_much_longer_it_takes_on_average_are_told() -> None:
