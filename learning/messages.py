@@ -19,11 +19,13 @@ class Plan:
         local_iterations: H; the most of any terminal, where they differ.
         bs_iterations: K.
         each: (terminals,) H of every terminal, if they differ.
+        deadline_s: how long base stations wait for updates where they have a deadline; None: as the scenario says.
     """
 
     local_iterations: int
     bs_iterations: int
     each: IntArray | None = field(default=None, compare=False)
+    deadline_s: float | None = None
 
     def steps(self, terminals: IntArray) -> IntArray:
         """Return (n,) H of some terminals."""

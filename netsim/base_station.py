@@ -80,10 +80,10 @@ class BaseStation:
         cohort = Cohort(np.array([self.index]), np.array([0, len(indices)]), indices)
         work = self.method.train(cohort, plan)
         if scheduled:
-            gathering = yield from self._hand_out(cloud_round, sizes, scheduled, since_s)
+            gathering = yield from self._hand_out(cloud_round, plan, sizes, scheduled, since_s)
             yield gathering.complete
         else:  # there is something late to merge, and nobody else
-            gathering = self._gather([], sizes)
+            gathering = self._gather([], plan, sizes)
         yield from self._repaired()
         if not self._carries:
             yield from self._release(scheduled, gathering)
@@ -111,21 +111,21 @@ class BaseStation:
             self.method.merge(cohort, work, arrived)
         return int(arrived.sum()) + sum(int(part.arrived.sum()) for part in late), None
 
-    def _gather(self, expected: list[int], sizes: Sizes) -> Gathering:
+    def _gather(self, expected: list[int], plan: Plan, sizes: Sizes) -> Gathering:
         """Return where the updates of an iteration go: one after the other, or all at once."""
         policy, uplink = self.world.scenario.collection, self.world.uplinks[self.index]
         if isinstance(uplink, JointUplink):
-            return JointGathering(self.env, policy, expected, uplink, sizes)
-        return Gathering(self.env, policy, expected)
+            return JointGathering(self.env, policy, expected, uplink, sizes, plan.deadline_s)
+        return Gathering(self.env, policy, expected, plan.deadline_s)
 
     def _hand_out(
-        self, cloud_round: int, sizes: Sizes, scheduled: list[Terminal], since_s: float
+        self, cloud_round: int, plan: Plan, sizes: Sizes, scheduled: list[Terminal], since_s: float
     ) -> Generator[Event, Any, Gathering]:
         """Bring the model to those scheduled at ``since_s`` and let them begin; return where their updates go."""
 
         def begin() -> Assignment:
             indices = np.array([terminal.index for terminal in scheduled])
-            gathering = self._gather(indices.tolist(), sizes)
+            gathering = self._gather(indices.tolist(), plan, sizes)
             asked, clocks = len(scheduled), self._allotter.hand_out(indices, sizes)
             fades = self._fading.factors(indices, self.edge_rounds, sizes.update_bits)
             return Assignment(sizes, cloud_round, self.edge_rounds, gathering, asked, since_s, clocks, fades)

@@ -29,6 +29,7 @@ class Gathering:
         env: the clock.
         policy: when to stop.
         expected: terminals that were scheduled.
+        planned_s: how long to wait under the policy ``deadline``; None is as long as the policy says.
 
     Attributes:
         arrived: terminals whose update counts.
@@ -40,7 +41,9 @@ class Gathering:
         deadline_s: when it no longer waits (absolute), infinity without a deadline.
     """
 
-    def __init__(self, env: Environment, policy: Collection, expected: list[int]) -> None:
+    def __init__(
+        self, env: Environment, policy: Collection, expected: list[int], planned_s: float | None = None
+    ) -> None:
         self.arrived: set[int] = set()
         self.waiting = dict.fromkeys(expected)
         self.complete: Event = env.event()
@@ -54,8 +57,9 @@ class Gathering:
         if policy.policy == "first_k":
             self._enough = share_of(policy.k_fraction, len(expected))
         if policy.policy == "deadline":
-            self.deadline_s = env.now + policy.deadline_s
-            alarm = env.timeout(policy.deadline_s)
+            waits_s = policy.deadline_s if planned_s is None else planned_s
+            self.deadline_s = env.now + waits_s
+            alarm = env.timeout(waits_s)
             alarm.callbacks.append(self._deadline)
 
     def distortion(self, edge_round: int) -> AirDistortion | None:

@@ -110,15 +110,21 @@ class JointGathering(Gathering):
     """The updates of one iteration whose senders begin together; the policy says who is waited for until then.
 
     Args:
-        env, policy, expected: see :class:`Gathering`.
+        env, policy, expected, planned_s: see :class:`Gathering`.
         uplink: of the cell.
         sizes: what everybody sends.
     """
 
     def __init__(
-        self, env: Environment, policy: Policy, expected: list[int], uplink: JointUplink, sizes: Sizes
+        self,
+        env: Environment,
+        policy: Policy,
+        expected: list[int],
+        uplink: JointUplink,
+        sizes: Sizes,
+        planned_s: float | None = None,
     ) -> None:
-        super().__init__(env, policy, expected)
+        super().__init__(env, policy, expected, planned_s)
         self._uplink, self._sizes = uplink, sizes
         self._begun = False
         self._senders: list[int] = []

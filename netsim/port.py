@@ -123,6 +123,10 @@ class Plan(Protocol):
     def bs_iterations(self) -> int:
         """K, base-station iterations in this cloud round."""
 
+    @property
+    def deadline_s(self) -> float | None:
+        """How long base stations wait for updates under the policy ``deadline``, positive; None: as scenarios say."""
+
 
 class Metrics(Protocol):
     """A pending measurement; readable after :meth:`Method.settle`."""
@@ -166,6 +170,13 @@ class Observation:
         seconds_per_sample: (terminals,) least time of one visit of a training row in any update that arrived, NaN for
             a terminal of which none did; None before the first round.
         slowdown: how many times as long as that updates that arrived have taken on average.
+        deadline_s: how long base stations wait for updates unless a plan says otherwise; None if they have no deadline.
+        upload_s: time from the end of its computation to its arrival of the update of an iteration that needs longest,
+            averaged over iterations of the round before; 0 before the first.
+        in_time: updates that have arrived.
+        excess: sum, over these and those that were too late, of logarithms of how many times as long as the least time
+            they took, or had taken when they were given up. If slow-downs follow Pareto's law, ``in_time / excess`` is
+            the likeliest index of it.
     """
 
     cloud_round: int
@@ -175,6 +186,10 @@ class Observation:
     prices: Mapping[str, Price] = field(default_factory=dict)
     seconds_per_sample: NDArray[np.float64] | None = None
     slowdown: float = 1.0
+    deadline_s: float | None = None
+    upload_s: float = 0.0
+    in_time: int = 0
+    excess: float = 0.0
 
 
 class Receipt(Protocol):

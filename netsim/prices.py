@@ -35,6 +35,10 @@ class PriceWatch:
         self._before = start
         self._least_s, self._took_s = np.full(ground.terminals, np.inf), np.zeros(ground.terminals)
         self._visits = np.zeros(ground.terminals)
+        waits = ground.scenario.collection
+        self._deadline_s = waits.deadline_s if waits.policy == "deadline" else None
+        self._upload_s, self._in_time = 0.0, 0
+        self._logs, self._tries = np.zeros(ground.terminals), np.zeros(ground.terminals)
         # Rounds of each base station, how far it was behind the mean in an iteration of them, and the squares of that.
         self._behind = np.zeros((3, ground.sites))
 
@@ -45,7 +49,10 @@ class PriceWatch:
             speeds = np.where(known, self._least_s, np.nan)
             fastest_s = float(self._least_s[known] @ self._visits[known])
             slowdown = float(self._took_s[known].sum()) / fastest_s if fastest_s > 0.0 else 1.0
-        return Observation(cloud_round, self._terminals, self._sites, remaining, dict(self._prices), speeds, slowdown)
+        excess = self._logs[known] - self._tries[known] * np.log(self._least_s[known])
+        late = (self._deadline_s, self._upload_s, self._in_time, float(excess.sum()))
+        seen = (remaining, dict(self._prices), speeds, slowdown, *late)
+        return Observation(cloud_round, self._terminals, self._sites, *seen)
 
     def measure(self, plan: Plan, now: Mapping[str, float], fresh: Columns) -> None:
         """Take the prices of the cloud round that just ended.
@@ -58,7 +65,8 @@ class PriceWatch:
         used = {name: value - self._before[name] for name, value in now.items()}
         H, K = plan.local_iterations, plan.bs_iterations
         share = _iterating_share(fresh)
-        iterating_s = share * _mean_of_slowest(fresh)
+        iterating_s, self._upload_s = (_mean_of_slowest(fresh, name) for name in ("compute_s", "upload_s"))
+        iterating_s *= share
         iterating_j = share * used["energy_terminal_compute_j"]
         carrying_s, waiting_s = self._apart_s(fresh, now["time_s"], K)
         idling_w = (used["energy_terminal_idle_j"] + used["energy_bs_static_j"]) / max(used["time_s"], _SHORT_S)
@@ -103,6 +111,12 @@ class PriceWatch:
         np.minimum.at(self._least_s, who, took_s / samples)
         np.add.at(self._took_s, who, took_s)
         np.add.at(self._visits, who, samples)
+        self._in_time += len(who)
+        late = (fresh["outcome"] == "late") & (fresh["samples"] > 0.0) & (self._visits[fresh["terminal"]] > 0.0)
+        who = np.concatenate([who, fresh["terminal"][late]])
+        took_s = np.concatenate([took_s / samples, fresh["compute_s"][late] / fresh["samples"][late]])
+        np.add.at(self._logs, who, np.log(np.maximum(took_s, np.maximum(self._least_s[who], _SHORT_S))))
+        np.add.at(self._tries, who, 1.0)
 
 
 def _iterating_share(fresh: Columns) -> float:
@@ -111,13 +125,13 @@ def _iterating_share(fresh: Columns) -> float:
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
 
 
-def _mean_of_slowest(fresh: Columns) -> float:
-    """Longest computation that arrived in every base-station iteration, averaged over them, seconds."""
+def _mean_of_slowest(fresh: Columns, name: str) -> float:
+    """Longest computation, or upload, that arrived in every base-station iteration, averaged over them, seconds."""
     merged = fresh["outcome"] == "merged"
     if not merged.any():
         return 0.0
     site, number = fresh["base_station"][merged], fresh["edge_round"][merged]
     iterations, which = np.unique(site * (int(number.max()) + 1) + number, return_inverse=True)
     slowest = np.zeros(len(iterations))
-    np.maximum.at(slowest, which, fresh["compute_s"][merged])
+    np.maximum.at(slowest, which, fresh[name][merged])
     return float(slowest.mean())

@@ -55,6 +55,22 @@ class Observation(Protocol):
     def slowdown(self) -> float:
         """How many times as long as that visits have taken on average."""
 
+    @property
+    def deadline_s(self) -> float | None:
+        """How long base stations wait for updates unless a plan says otherwise; None if they have no deadline."""
+
+    @property
+    def upload_s(self) -> float:
+        """What the update of an iteration that needs longest takes to arrive once it is computed, on average."""
+
+    @property
+    def in_time(self) -> int:
+        """How many updates have arrived."""
+
+    @property
+    def excess(self) -> float:
+        """Sum of logarithms of how many times as long as the least they took, and those that were too late at least."""
+
 
 @dataclass(frozen=True)
 class Reading:

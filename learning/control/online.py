@@ -31,6 +31,8 @@ from learning.messages import IntArray, Plan
 PASSES = 2.0 ** np.arange(-3.0, 3.01, 0.25)
 CAPS = 0.75 ** np.arange(1.0, 13.0)
 """Longest working times to choose from, as shares of that of the slowest terminal at one pass."""
+DEADLINES = np.array([1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 16.0])
+"""Deadlines to choose from, over the time that the slowest terminal works if it is not slowed down."""
 CUT_PASSES = np.array([0.5, 1.0, 2.0])
 """Passes of terminals that are fast enough for them."""
 ITERATIONS = np.array([1, 2, 3, 4, 6, 8, 12, 16])
@@ -123,17 +125,19 @@ class Options:
     Attributes:
         passes: (c,) passes that a terminal makes over its rows.
         longest_s: (c,) time it stops after, if it is not slowed down.
+        waits_s: (c,) time for which its work is awaited; infinity without a deadline.
         done: (c,) progress of a base-station iteration.
         loads: (c,) what H counts as, by resource.
     """
 
     passes: Array
     longest_s: Array
+    waits_s: Array
     done: Array
     loads: dict[str, Array]
 
 
-def options(rows: IntArray, slow: Array, tail: float, cut: bool) -> Options:
+def options(rows: IntArray, slow: Array, tail: float, cut: bool, deadlines: bool = False) -> Options:
     """Return what terminals may be asked to do in a base-station iteration.
 
     Args:
@@ -141,14 +145,32 @@ def options(rows: IntArray, slow: Array, tail: float, cut: bool) -> Options:
         slow: (terminals,) time of a visit of a row.
         tail: see :func:`loads_of`.
         cut: whether slow terminals may be asked for less than others.
+        deadlines: whether base stations may be told how long to wait.
     """
     passes, longest_s = PASSES, np.full(len(PASSES), np.inf)
     if cut:
         passes = np.concatenate([passes, np.repeat(CUT_PASSES, len(CAPS))])
         longest_s = np.concatenate([longest_s, np.tile(CAPS, len(CUT_PASSES)) * (rows * slow).max()])
+    times = DEADLINES if deadlines else np.full(1, np.inf)
+    passes, longest_s, times = (
+        np.repeat(passes, len(times)),
+        np.repeat(longest_s, len(times)),
+        np.tile(times, len(passes)),
+    )
     each = steps_of(passes, longest_s, rows, slow)
-    done = (progress(each / rows) ** -_LAGGING @ (rows / rows.sum())) ** (-1.0 / _LAGGING)
-    return Options(passes, longest_s, done, loads_of(each, slow, tail))
+    waits_s = times * (each * slow).max(axis=1)
+    done = arriving(each * slow, waits_s, tail) * progress(each / rows)
+    done = (np.maximum(done, 1e-9) ** -_LAGGING @ (rows / rows.sum())) ** (-1.0 / _LAGGING)
+    return Options(passes, longest_s, waits_s, done, loads_of(each, slow, tail, waits_s))
+
+
+def arriving(work: Array, waits_s: Array, tail: float) -> Array:
+    """Return (c, terminals) chances that work is done in time, given (c, terminals) times it takes at best.
+
+    Slow-downs follow Pareto's law with index ``tail``. No deadline here cuts off what one undisturbed update needs, so
+    even a chance of 0 is that of the slowest terminal alone.
+    """
+    return np.asarray(1.0 - np.minimum(1.0, work / waits_s[:, None]) ** tail, np.float64)
 
 
 def steps_of(passes: Array, longest_s: Array, rows: IntArray, slow: Array) -> IntArray:
@@ -157,16 +179,16 @@ def steps_of(passes: Array, longest_s: Array, rows: IntArray, slow: Array) -> In
     return np.maximum(1, np.minimum(wanted, longest_s[:, None] / slow)).astype(np.int64)
 
 
-def loads_of(each: IntArray, slow: Array, tail: float) -> dict[str, Array]:
+def loads_of(each: IntArray, slow: Array, tail: float, waits_s: ArrayLike = np.inf) -> dict[str, Array]:
     """Return (c,) what (c, terminals) local iterations count as, by resource.
 
     The slowest of terminals with working times w and slow-downs of Pareto's law with index a takes in proportion to
-    (sum w^a)^(1/a): of many that are nearly the slowest, one will be.
+    (sum w^a)^(1/a): of many that are nearly the slowest, one will be. Nobody waits longer than until the deadline.
     """
     mean, work = each.mean(axis=1), each * slow
     most = work.max(axis=1)
     longest = most * ((work / most[:, None]) ** tail).sum(axis=1) ** (1.0 / tail)
-    return {"cost": mean, "energy_j": mean, "bytes": mean, "time_s": longest}
+    return {"cost": mean, "energy_j": mean, "bytes": mean, "time_s": np.minimum(longest, waits_s)}
 
 
 @dataclass
@@ -198,7 +220,8 @@ class OnlineControl:
         rows, some = np.maximum(self.rows, 1), np.arange(0, len(self.rows), ceil(len(self.rows) / _LOOKED_AT))
         self._take_prices(observation, some, slow, tail)
         cut = seconds is not None and "time_s" in observation.remaining
-        choice = options(rows[some], slow[some], tail, cut)
+        timed = seconds is not None and observation.deadline_s is not None
+        choice = options(rows[some], slow[some], tail, cut, timed)
         long = 2 * self._most_iterations  # one short round is too little to found a long one on
         allowed = np.array([1]) if self.measures_gap(observation.cloud_round) else ITERATIONS[long >= ITERATIONS]
         of, K = (axis.ravel() for axis in np.meshgrid(np.arange(len(choice.done)), allowed, indexing="ij"))
@@ -209,7 +232,8 @@ class OnlineControl:
         each = steps_of(choice.passes[chosen], choice.longest_s[chosen], rows, slow)[0]
         self._most_iterations = max(self._most_iterations, iterations)
         self._work.append(iterations * float(choice.done[of[best]]))
-        self._last = Plan(int(each.max()), iterations, each)
+        deadline_s = float(choice.waits_s[of[best]]) + observation.upload_s if timed else None
+        self._last = Plan(int(each.max()), iterations, each, deadline_s)
         return self._last
 
     def _best(
@@ -239,8 +263,15 @@ class OnlineControl:
         if self._last is None or self.measures_gap(observation.cloud_round - 1):
             return
         each = self._last.steps(some)
-        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow[some], tail).items()}
+        waits_s = self._waits_s(self._last, observation)
+        loads = {name: float(load[0]) for name, load in loads_of(each[None], slow[some], tail, waits_s).items()}
         self._ledger.take(observation, self._last, loads)
+
+    @staticmethod
+    def _waits_s(plan: Plan, observation: Observation) -> float:
+        """For how long a plan waits for work, uploads apart."""
+        deadline_s = observation.deadline_s if plan.deadline_s is None else plan.deadline_s
+        return np.inf if deadline_s is None else max(deadline_s - observation.upload_s, 1e-9)
 
     def _worth(self, readings: Sequence[Reading]) -> Worth:
         """Learn what rounds are worth from the readings so far, save those that are rounding."""
@@ -251,7 +282,12 @@ class OnlineControl:
 
 
 def _tail(observation: Observation) -> float:
-    """Return the index of the Pareto law whose mean slow-down was seen; unlucky terminals are still to come."""
+    """Return the index of the Pareto law whose mean slow-down was seen; unlucky terminals are still to come.
+
+    Where base stations do not wait, the mean is of those that were in time: there it is the likeliest index.
+    """
+    if observation.deadline_s is not None:
+        return min(16.0, (observation.in_time + 6.0) / (observation.excess + 2.0))
     seen = observation.cloud_round
     slowdown = (seen * observation.slowdown + 2.0 * 1.5) / (seen + 2.0)
     return min(16.0, slowdown / max(slowdown - 1.0, 1e-9))

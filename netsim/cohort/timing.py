@@ -41,8 +41,10 @@ class RoundTiming(Clockwork):
 
     def run(self, plan: Plan, sizes: Sizes) -> Stretch:
         """Simulate the next cloud round, up to the end of the run if that comes before."""
-        load = self._load(plan, sizes)
-        return self.advance(lambda end: self._round(load, end))
+        load, rules = self._load(plan, sizes), self.rules
+        if plan.deadline_s is not None:  # plans are of rounds, the rest of the rules of runs
+            rules = rules._replace(deadline_s=float(plan.deadline_s))
+        return self.advance(lambda end: self._round(load, rules, end))
 
     def _load(self, plan: Plan, sizes: Sizes) -> Load:
         normals = None
@@ -52,8 +54,8 @@ class RoundTiming(Clockwork):
             normals = ndtri(self.streams.uniform("slowdown", self.plant.entity, rounds))
         return load_of(sizes, normals, self.ledger.time_s, plan.bs_iterations)
 
-    def _round(self, load: Load, end: End) -> Course:
-        plant, rules, everybody = self.plant, self.rules, self.population
+    def _round(self, load: Load, rules: Rules, end: End) -> Course:
+        plant, everybody = self.plant, self.population
         most, K = self._most_asked, load.bs_iterations
         story, book = _blank_story(plant, rules, most, K), _blank_book(most, K, load.personal_bits > 0.0)
         threads = self._threads if len(book.time_s) > _WORTH_SHARING else 1

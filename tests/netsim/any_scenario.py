@@ -129,6 +129,7 @@ def methods(draw: st.DrawFn, **fixed: Any) -> Counting:
             "samples": draw(st.sampled_from([1.0, 20.0])),
             "local_iterations": draw(st.integers(1, 3)),
             "bs_iterations": draw(st.integers(1, 3)),
+            "deadlines_s": draw(st.sampled_from([(None,), (0.04, None, 0.15)])),
         }
         | fixed
     )

@@ -36,6 +36,7 @@ class Plan:
 
     local_iterations: int
     bs_iterations: int
+    deadline_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class Counting:
         cloud_rounds: rounds planned, None without end.
         spread: terminal j visits (1 + (spread j mod 1)) times as many rows.
         protocol: see the port.
+        deadlines_s: of the cloud rounds, over and over; None is that of the scenario.
     """
 
     bits_down: float = 2e4
@@ -73,6 +75,7 @@ class Counting:
     protocol: str = "hierarchical"
     bits_personal: float = 0.0
     only_personal: bool = False
+    deadlines_s: tuple[float | None, ...] = (None,)
     observations: list[Observation] = field(default_factory=list)
     total: int = 0
     _site_counts: dict[int, int] = field(default_factory=dict)
@@ -86,7 +89,8 @@ class Counting:
         self.observations.append(observation)
         if self.cloud_rounds is not None and observation.cloud_round >= self.cloud_rounds:
             return None
-        return Plan(self.local_iterations, self.bs_iterations)
+        deadline_s = self.deadlines_s[observation.cloud_round % len(self.deadlines_s)]
+        return Plan(self.local_iterations, self.bs_iterations, deadline_s)
 
     def sizes(self, plan: AnyPlan) -> Sizes:
         """The same everywhere, except that the terminals' rows may be spread."""
