@@ -61,3 +61,27 @@ def test_clocks_and_conventions_that_never_change_are_the_same_to_both_engines(p
     result = run(where, one)
     assert_agree(result, simulate_cohorts(where, other, ["task 0", "task 1"]))
     assert result.terminals[0]["cpu_hz"] == {"highest": 0.5e9, "most_efficient": 0.2e9}[policy]
+
+
+@pytest.mark.parametrize("engine", ["process", "cohort"])
+def test_a_deadline_that_is_planned_is_that_of_the_scenario_in_all_but_who_says_it(engine: str) -> None:
+    slow = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": {"kind": "pareto", "tail_index": 1.5}}
+    results, methods_ = [], []
+    for said_s, planned_s in ((0.2, None), (1.0, 0.2)):
+        waits = {"policy": "deadline", "deadline_s": said_s}
+        where = world(scenario(budget={"time_s": 4.0}, terminals=slow, collection=waits), 2, 4)
+        method = Counting(deadlines_s=(planned_s,))
+        tasks = [f"task {s}" for s in range(where.sites)]
+        results.append(run(where, method) if engine == "process" else simulate_cohorts(where, method, tasks))
+        methods_.append(method)
+    outcomes = {row["outcome"] for row in results[0].participation}
+    assert {"merged", "late"} <= outcomes and methods_[0].total == methods_[1].total
+    assert results[0].rounds == results[1].rounds and results[0].totals == results[1].totals
+
+
+def test_plans_have_no_deadline_where_the_scenario_has_none() -> None:
+    results = []
+    for deadlines_s in ((None,), (1e-3,)):
+        method = Counting(deadlines_s=deadlines_s)
+        results.append(run(world(scenario(budget={"time_s": 1.0}), 2, 3), method))
+    assert results[0].rounds == results[1].rounds
