@@ -173,10 +173,10 @@ class Observation:
         deadline_s: how long base stations wait for updates unless a plan says otherwise; None if they have no deadline.
         upload_s: time from the end of its computation to its arrival of the update of an iteration that needs longest,
             averaged over iterations of the round before; 0 before the first.
-        in_time: updates that have arrived.
-        excess: sum, over these and those that were too late, of logarithms of how many times as long as the least time
-            they took, or had taken when they were given up. If slow-downs follow Pareto's law, ``in_time / excess`` is
-            the likeliest index of it.
+        computed: updates whose computation was seen to its end, whether they were in time or not.
+        excess: sum, over these and those that were given up before, of logarithms of how many times as long as the
+            least time their computation took, or had taken by then. If slow-downs follow Pareto's law,
+            ``computed / excess`` is the likeliest index of it.
     """
 
     cloud_round: int
@@ -188,7 +188,7 @@ class Observation:
     slowdown: float = 1.0
     deadline_s: float | None = None
     upload_s: float = 0.0
-    in_time: int = 0
+    computed: int = 0
     excess: float = 0.0
 
 

@@ -37,7 +37,7 @@ class PriceWatch:
         self._visits = np.zeros(ground.terminals)
         waits = ground.scenario.collection
         self._deadline_s = waits.deadline_s if waits.policy == "deadline" else None
-        self._upload_s, self._in_time = 0.0, 0
+        self._upload_s, self._computed = 0.0, 0
         self._logs, self._tries = np.zeros(ground.terminals), np.zeros(ground.terminals)
         # Rounds of each base station, how far it was behind the mean in an iteration of them, and the squares of that.
         self._behind = np.zeros((3, ground.sites))
@@ -50,7 +50,7 @@ class PriceWatch:
             fastest_s = float(self._least_s[known] @ self._visits[known])
             slowdown = float(self._took_s[known].sum()) / fastest_s if fastest_s > 0.0 else 1.0
         excess = self._logs[known] - self._tries[known] * np.log(self._least_s[known])
-        late = (self._deadline_s, self._upload_s, self._in_time, float(excess.sum()))
+        late = (self._deadline_s, self._upload_s, self._computed, float(excess.sum()))
         seen = (remaining, dict(self._prices), speeds, slowdown, *late)
         return Observation(cloud_round, self._terminals, self._sites, *seen)
 
@@ -111,7 +111,8 @@ class PriceWatch:
         np.minimum.at(self._least_s, who, took_s / samples)
         np.add.at(self._took_s, who, took_s)
         np.add.at(self._visits, who, samples)
-        self._in_time += len(who)
+        computed = np.count_nonzero((fresh["outcome"] == "late") & (fresh["upload_s"] > 0.0) & (fresh["samples"] > 0.0))
+        self._computed += len(who) + computed
         late = (fresh["outcome"] == "late") & (fresh["samples"] > 0.0) & (self._visits[fresh["terminal"]] > 0.0)
         who = np.concatenate([who, fresh["terminal"][late]])
         took_s = np.concatenate([took_s / samples, fresh["compute_s"][late] / fresh["samples"][late]])

@@ -64,12 +64,12 @@ class Observation(Protocol):
         """What the update of an iteration that needs longest takes to arrive once it is computed, on average."""
 
     @property
-    def in_time(self) -> int:
-        """How many updates have arrived."""
+    def computed(self) -> int:
+        """How many updates were seen to be computed."""
 
     @property
     def excess(self) -> float:
-        """Sum of logarithms of how many times as long as the least they took, and those that were too late at least."""
+        """Sum of logarithms of how many times as long as the least these, and at least those given up before, took."""
 
 
 @dataclass(frozen=True)

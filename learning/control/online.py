@@ -287,7 +287,7 @@ def _tail(observation: Observation) -> float:
     Where base stations do not wait, the mean is of those that were in time: there it is the likeliest index.
     """
     if observation.deadline_s is not None:
-        return min(16.0, (observation.in_time + 6.0) / (observation.excess + 2.0))
+        return min(16.0, (observation.computed + 6.0) / (observation.excess + 2.0))
     seen = observation.cloud_round
     slowdown = (seen * observation.slowdown + 2.0 * 1.5) / (seen + 2.0)
     return min(16.0, slowdown / max(slowdown - 1.0, 1e-9))

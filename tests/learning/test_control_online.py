@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,6 +14,7 @@ from learning.control.observation import Reading
 from learning.control.online import (
     OnlineControl,
     Worth,
+    arriving,
     decrease,
     learned_worth,
     likely_drag,
@@ -210,3 +214,49 @@ def test_very_many_terminals_are_planned_for_like_few() -> None:
         same = many.plan(Observation(t, 6, 2, {"cost": 900.0}, prices, np.tile(slow, 7001)))
         assert plan is not None and same is not None and plan == same
         np.testing.assert_array_equal(same.each, np.tile(steps(plan), 7001))
+
+
+def late_observation(deadline_s: float | None, **more: Any) -> Observation:
+    """Return what is told after a few rounds of terminals of which one is slow; time is scarce."""
+    seconds = np.array([0.01, 0.01, 0.02, 0.01, 0.01, 0.05])
+    prices = {"time_s": Price(0.1, 0.05)}
+    more = {"seconds_per_sample": seconds, "deadline_s": deadline_s, "upload_s": 0.02} | more
+    return Observation(1, 6, 2, {"time_s": 60.0}, prices, **more)
+
+
+def planned(seen: Observation) -> Plan:
+    """Return the second plan of a run, when prices are known."""
+    control = OnlineControl(ROWS, 0.1)
+    control.plan(observation({"time_s": 60.0}, {}))
+    plan = control.plan(seen)
+    assert plan is not None
+    return plan
+
+
+@settings(max_examples=50)
+@given(st.integers(1, 400), st.floats(0.01, 400.0), st.floats(0.01, 5.0))
+def test_a_planned_deadline_leaves_time_for_what_an_undisturbed_update_needs(
+    computed: int, excess: float, deadline_s: float
+) -> None:
+    seen = late_observation(deadline_s, computed=computed, excess=excess)
+    plan = planned(seen)
+    assert seen.seconds_per_sample is not None and plan.each is not None and plan.deadline_s is not None
+    assert plan.deadline_s >= 0.02 + (plan.each * seen.seconds_per_sample).max() * (1.0 - 1e-12)
+
+
+def test_deadlines_are_planned_only_where_base_stations_have_them() -> None:
+    assert planned(late_observation(None)).deadline_s is None
+    control = OnlineControl(ROWS, 0.1)
+    first = control.plan(Observation(0, 6, 2, {"time_s": 60.0}, {}, deadline_s=0.3))
+    assert first is not None and first.deadline_s is None  # as the scenario says, as long as nothing is known
+    free = planned(dataclasses.replace(late_observation(0.3, computed=200, excess=200.0), remaining={"bytes": 1e9}))
+    assert free.deadline_s is not None and free.each is not None
+    assert free.deadline_s > 0.02 + 15.0 * 0.05 * free.each[5]  # where time is not limited nobody is left behind
+
+
+def test_work_is_in_time_as_often_as_the_law_of_pareto_says() -> None:
+    work, tail = np.array([[1.0, 2.0, 4.0]]), 1.5
+    found = arriving(work, np.array([4.0]), tail)
+    draws = (1.0 - np.random.default_rng(0).random((100_000, 1))) ** (-1.0 / tail)
+    np.testing.assert_allclose(found[0], (work * draws <= 4.0).mean(axis=0), atol=0.01)
+    assert (arriving(work, np.array([np.inf]), tail) == 1.0).all()

@@ -103,3 +103,16 @@ def test_the_least_time_a_visit_took_and_how_much_longer_it_takes_on_average_are
     assert first.seconds_per_sample is None and first.slowdown == 1.0
     assert second.seconds_per_sample == pytest.approx([0.001] * 4 + [0.002, 0.001])
     assert 1.5 < second.slowdown < 2.5
+
+
+def test_the_law_of_slow_downs_is_found_although_the_slowest_updates_are_never_seen() -> None:
+    terminals = device(cpu_hz=1e9, cycles_per_sample=1e6) | {"slowdown": {"kind": "pareto", "tail_index": 2.0}}
+    waits = {"policy": "deadline", "deadline_s": 0.15}  # of 0.1 s at best
+    made = scenario(budget={"time_s": 1e3}, terminals=terminals, collection=waits)
+    method = Counting(samples=50.0, bs_iterations=60, cloud_rounds=4)
+    run(world(made, 2, 6), method)
+    first, *_, seen = method.observations
+    assert (first.deadline_s, first.computed, first.excess, first.upload_s) == (0.15, 0, 0.0, 0.0)
+    assert seen.computed / seen.excess == pytest.approx(2.0, rel=0.15)
+    assert seen.slowdown < 1.35 < 2.0  # the mean is 2, but not of those that were in time
+    assert seen.upload_s > 0.0
