@@ -111,12 +111,14 @@ class PriceWatch:
         np.minimum.at(self._least_s, who, took_s / samples)
         np.add.at(self._took_s, who, took_s)
         np.add.at(self._visits, who, samples)
-        computed = np.count_nonzero((fresh["outcome"] == "late") & (fresh["upload_s"] > 0.0) & (fresh["samples"] > 0.0))
+        computed = int(
+            np.count_nonzero((fresh["outcome"] == "late") & (fresh["upload_s"] > 0.0) & (fresh["samples"] > 0.0))
+        )
         self._computed += len(who) + computed
         late = (fresh["outcome"] == "late") & (fresh["samples"] > 0.0) & (self._visits[fresh["terminal"]] > 0.0)
         who = np.concatenate([who, fresh["terminal"][late]])
         took_s = np.concatenate([took_s / samples, fresh["compute_s"][late] / fresh["samples"][late]])
-        np.add.at(self._logs, who, np.log(np.maximum(took_s, np.maximum(self._least_s[who], _SHORT_S))))
+        np.add.at(self._logs, who, np.log(np.fmax(took_s, np.maximum(self._least_s[who], _SHORT_S))))
         np.add.at(self._tries, who, 1.0)
 
 
