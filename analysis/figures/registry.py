@@ -83,8 +83,9 @@ def _has_changes(experiment: Experiment) -> bool:
 
 
 _HOW = (
-    "Mean over {seeds} of the last known value, with a 95 % t interval from three seeds on; a marker shows where a"
-    " method's last trial ended and a dotted line where its value only holds."
+    "Mean over {seeds} of the last known value, with a 95 % t interval from three seeds on (with more than ten methods"
+    " only the flagship's); a marker shows where a method's last trial ended and a dotted line where its value only"
+    " holds."
 )
 
 

@@ -21,6 +21,9 @@ POINTS = 201
 BAND_SEEDS = 3
 """With two seeds a 95 % interval is 12.7 standard errors to each side: a band would hide everything and say nothing."""
 
+BAND_METHODS = 10
+"""Bands of more methods than this cover each other and the lines."""
+
 EARLY = 0.03
 """A method that makes half of its way within this share of the axis needs a logarithmic one to be seen."""
 
@@ -110,15 +113,18 @@ def draw_step_curves(
         # Before every seed has a value (or after one diverged) a mean would be one of the lucky seeds.
         rows = rows[(rows["seeds"] == rows["seeds"].max()) & (rows["seeds"] > 0)]
         if len(rows):
-            _draw_one(axes, rows, size, max(ends[method], span.least), looks[method], rank, method == flagship)
+            end, banded = max(ends[method], span.least), len(looks) <= BAND_METHODS or method == flagship
+            _draw_one(axes, rows, size, end, looks[method], rank, method == flagship, banded)
     return summary
 
 
-def _draw_one(axes: Axes, rows: pd.DataFrame, size: float, end: float, look: Look, rank: int, bold: bool) -> None:
+def _draw_one(
+    axes: Axes, rows: pd.DataFrame, size: float, end: float, look: Look, rank: int, bold: bool, banded: bool
+) -> None:
     x, mean = rows["x"].to_numpy() / size, rows["mean"].to_numpy()
     low, high = rows["low"].to_numpy(), rows["high"].to_numpy()
     z = 3 + 0.1 * rank
-    if rows["seeds"].max() >= BAND_SEEDS:
+    if banded and rows["seeds"].max() >= BAND_SEEDS:
         alpha = 0.18 if bold else 0.11
         axes.fill_between(x, low, high, step="post", color=look.colour, alpha=alpha, linewidth=0, zorder=2)
     running = rows["x"].to_numpy() <= end
