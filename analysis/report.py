@@ -81,6 +81,7 @@ def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures
         ],
         "ending_table": tables.ending_table(experiment),
         "task_table": tables.task_table(experiment, states),
+        "unseen_table": tables.unseen_table(experiment),
         "energy_table": tables.energy_table(experiment),
         "network_table": network_tables.network_table(experiment),
         "rate_table": network_tables.rate_table(experiment),

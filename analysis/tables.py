@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from analysis.compare import HIGHER, LOWER
-from analysis.curves import Measure, TrialStates
+from analysis.curves import Measure, TrialStates, trial_states
 from analysis.figures.tasks import worst_task
+from analysis.intervals import mean_interval
 from analysis.load import ENERGY_COMPONENTS, OUTCOMES, Experiment
 from analysis.quantities import CARBON, DURATION, ENERGY, RESOURCES, TIME, Resource, number, resource, score, signed
 from analysis.summaries import (
@@ -21,6 +23,9 @@ from analysis.summaries import (
     outcome_counts,
     reference_means,
 )
+
+UNSEEN = "unseen"
+"""The split of tasks that nobody trained on."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +164,24 @@ def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
     body.append((Cell("Mean over tasks", style="total"), *overall, Cell("0.500", style="muted")))
     header = ("Task", *(method.label for method in methods), "Majority class")
     return Table(header, tuple(body), f"Final balanced accuracy on the {experiment.split} split, mean over seeds")
+
+
+def unseen_table(experiment: Experiment) -> Table:
+    """How methods serve tasks that nobody trained on; those that do not are left out."""
+    states = trial_states(experiment, UNSEEN)
+    body = []
+    for method in experiment.ordered_methods:
+        ends = [state for state in states if state.method == method.key]
+        if not ends:
+            continue
+        cells = []
+        for metric in ("balanced_accuracy", "accuracy", "auc"):
+            interval = mean_interval(np.array([np.nanmean(state.values(metric)[-1]) for state in ends]))
+            half = float(interval.high - interval.low) / 2
+            cells.append(Cell(score(float(interval.mean)), "" if np.isnan(half) else f"± {score(half)}"))
+        body.append((Cell(method.label), *cells))
+    caption = "Mean over tasks kept out of training, at the end, and over seeds"
+    return Table(("", "Balanced accuracy", "Accuracy", "AUC"), tuple(body), caption)
 
 
 def energy_table(experiment: Experiment) -> Table:

@@ -11,9 +11,11 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from analysis.figures import exhibits
+from analysis.load import load_experiment
 from analysis.report import budget_text, main, write_report
 from tests.analysis.fabricated_experiment import SCENARIO, fabricate
 from tests.analysis.fabricated_trial import Plan
@@ -193,3 +195,17 @@ def test_a_browser_loads_every_image_and_reports_no_error(report: Path, tmp_path
     told = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert all("[bokeh" in line and "INFO" in line for line in told)
     assert "document idle" in told[-1]  # all charts are drawn
+
+
+def test_tasks_met_after_training_are_told_of_methods_that_serve_them(experiment_folder: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(experiment_folder, tmp_path / "run")
+    tasks = pd.read_parquet(folder / "tasks.parquet")
+    flagship = load_experiment(folder).flagship
+    ends = tasks[(tasks["method"] == flagship) & (tasks["split"] == "test")].groupby(["seed", "task"]).tail(1)
+    met = ends.assign(split="unseen", task="stranger-" + ends["task"].astype(str), balanced_accuracy=0.625)
+    pd.concat([tasks, met], ignore_index=True).to_parquet(folder / "tasks.parquet")
+    page = write_report(folder).read_text(encoding="utf-8")
+    shown = page[page.index('id="unseen"') : page.index('id="energy"')]
+    assert re.findall(r'<th scope="row"[^>]*>\s*(.*?)<', shown) == [load_experiment(folder).label(flagship)]
+    assert "0.625" in shown
+    assert "stranger-" not in shown
