@@ -17,7 +17,7 @@ lint: $(VENV)/.installed
 
 types: $(VENV)/.installed
 	$(BIN)/mypy
-	$(BIN)/mypy run_scenario.py run_study.py run_regret.py
+	$(BIN)/mypy run_scenario.py
 
 bench: $(VENV)/.installed
 	mkdir -p results

@@ -1,44 +1,36 @@
 """Run a scenario: ``python run_scenario.py scenarios/urban.yaml``.
 
-Simulates every method with every seed, keeps what is finished, and writes tables, figures and a report.
+Simulates every method with every seed, keeps what is finished, and writes tables, figures and a report. This is where
+the rooms are put together: what else asks for runs gets them from :class:`NetworkSimulator`.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from run_trial import inputs_of, simulate, write_tables
-from scenarios.command_line import OneLineParser
-from scenarios.errors import ScenarioError
-from scenarios.loading import check, load_scenario, resolved_yaml
-from scenarios.schema import Scenario
-from scenarios.storage import (
-    SOMETIMES,
-    TABLES,
-    join_tables,
-    new_file,
-    new_folder,
-    write_json,
-    write_table,
-    write_text,
-)
+from scenarios.command_line import exit_code
+from scenarios.options import command_line, resolve
+from scenarios.schema import Method, Scenario
+from scenarios.simulator import Simulator
+from scenarios.storage import new_file
 from scenarios.streams import Streams
-from scenarios.trials import VERSION, Trial
-from scenarios.workers import Message, cores, run_jobs
+from scenarios.traces import trace_bytes
+from scenarios.trials import Trial, inputs_fingerprint
+from scenarios.workers import cores
 
 if TYPE_CHECKING:
+    from analysis.console import Console
     from learning.data.federate import Federation
+    from learning.data.records import TaskRecords
+    from netsim.result import Result
 
 _PRELOAD = (
     "learning.build",
@@ -48,140 +40,58 @@ _PRELOAD = (
     "pandas",
     "pyarrow.parquet",
 )
-
-
-@dataclass(frozen=True)
-class Job:
-    """A trial as a worker process needs it: with its data and its place on disk."""
-
-    trial: Trial
-    federation: Federation
-    fingerprint: str
-    root: Path
-    threads: int
-
-
-def run_trial(job: Job, report: Callable[[Any], None]) -> dict[str, Any]:
-    """Simulate one method with one seed and store its tables; runs in a worker process.
-
-    Returns:
-        What run.json says about the trial.
-    """
-    trial = job.trial
-    started_s = time.perf_counter()
-    result = simulate(trial, job.federation, job.threads, report)
-    summary = {
-        "method": trial.method,
-        "seed": trial.seed,
-        "ended_by": result.ended_by,
-        **result.totals,
-        "wall_s": time.perf_counter() - started_s,
-    }
-    with new_folder(job.root / trial.name) as folder:
-        write_tables(folder, result, {"method": trial.method, "seed": trial.seed})
-        write_json(folder / "trial.json", summary | {"fingerprint": job.fingerprint})
-    return summary
-
-
-def command_line(arguments: Sequence[str]) -> argparse.Namespace:
-    """Parse the command line.
-
-    Raises:
-        ScenarioError: an option is unknown or its value impossible.
-    """
-    parser = OneLineParser(prog="run_scenario.py", description=__doc__.split("\n\n")[0] if __doc__ else "")
-    parser.add_argument("scenario", type=Path, nargs="?", help="YAML file, e.g. scenarios/urban.yaml")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY.PATH=VALUE", help="change a field; repeatable"
-    )
-    parser.add_argument("--seeds", type=int, metavar="N", help="use seeds 0 .. N-1")
-    parser.add_argument("--methods", metavar="A,B", help="run only these methods of the scenario")
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where the maths runs")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="result folder (default: results/NAME)")
-    parser.add_argument("--workers", type=int, metavar="N", help="processes (default: one per core)")
-    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
-    parser.add_argument("--no-report", action="store_true", help="write tables only")
-    parser.add_argument("--list-methods", action="store_true", help="print the methods that can be used, and stop")
-    parser.add_argument("--list-presets", action="store_true", help="print the set-ups a scenario can name, and stop")
-    parser.add_argument("--schema", action="store_true", help="print the JSON Schema of scenario files, and stop")
-    options = parser.parse_args(arguments)
-    if options.scenario is None and not (options.list_methods or options.list_presets or options.schema):
-        raise ScenarioError("scenario", None, "a YAML file, e.g. scenarios/urban.yaml")
-    for name in ("seeds", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ScenarioError(f"--{name}", value, "a whole number, at least 1")
-    return options
-
-
-def resolve(options: argparse.Namespace) -> Scenario:
-    """Return the scenario with all options applied."""
-    scenario = load_scenario(options.scenario, options.set)
-    tree = scenario.model_dump(mode="json")
-    if options.seeds is not None:
-        tree["seeds"] = options.seeds
-    if options.methods is not None:
-        wanted = [name.strip() for name in options.methods.split(",")]
-        for name in wanted:
-            if name not in scenario.methods:
-                raise ScenarioError("--methods", name, "among " + ", ".join(scenario.methods))
-        tree["methods"] = {name: tree["methods"][name] for name in wanted}
-        if tree["flagship"] not in wanted:
-            tree["flagship"] = None
-    return check(tree, str(options.scenario))
+_REPORT_EVERY_S = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: _main(given), "trials")
+
+
+def _main(arguments: Sequence[str]) -> int:
     from analysis.console import Console
 
     console = Console()
-    sys.path.insert(0, os.getcwd())  # import paths in a scenario are the user's own modules
-    try:
-        options = command_line(sys.argv[1:] if arguments is None else arguments)
-        console.quiet = options.quiet
-        if options.list_methods:
-            return list_methods()
-        if options.list_presets:
-            return list_presets()
-        if options.schema:
-            return print_schema()
-        scenario = resolve(options)
-        root = options.out or Path("results") / scenario.name
-        return run(scenario, root, options, console)
-    except ScenarioError as error:
-        console.error(str(error))
-        return 2
-    except KeyboardInterrupt:
-        console.error("interrupted; finished trials are kept: run the same command again to go on")
-        return 130
-    except OSError as error:
-        console.error(f"cannot write results: {error.strerror or error}: {error.filename or ''}")
-        return 1
+    options = command_line(arguments, __doc__.split("\n\n")[0] if __doc__ else "")
+    console.quiet = options.quiet
+    if options.list_methods:
+        return list_methods()
+    if options.list_presets:
+        return list_presets()
+    if options.schema:
+        return print_schema()
+    scenario = resolve(options)
+    return run(scenario, options.out or Path("results") / scenario.name, options, console)
 
 
-def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Any) -> int:
+def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Console) -> int:
     """Run what has not been run yet, then join tables and write the report."""
-    from learning.build import build_federation, check_method, choose_device, load_tasks
+    from scenarios.comparison import Job, collect, run_trials
 
     started_s = time.perf_counter()
-    device = choose_device(options.device)
+    simulator: Simulator = NetworkSimulator()
+    device = simulator.device(options.device)
     for key, entry in scenario.methods.items():
-        check_method(key, entry)
-    tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
-    inputs = inputs_of(scenario, tasks)
-    federations = {seed: build_federation(scenario, tasks, Streams(seed)) for seed in scenario.seed_list}
+        simulator.check_method(key, entry)
+    tasks = simulator.tasks(scenario)
+    inputs = simulator.inputs(scenario, tasks)
+    federations = {seed: simulator.federation(scenario, tasks, seed) for seed in scenario.seed_list}
     trials = [Trial(scenario, method, seed, device) for seed in scenario.seed_list for method in scenario.methods]
     folder = root / "trials"
     folder.mkdir(parents=True, exist_ok=True)
     missing = [trial for trial in trials if not trial.finished(folder, inputs)]
     workers = 1 if device == "cuda" else min(options.workers or cores(), max(1, len(missing)))
     threads = max(1, cores() // workers)
-    jobs = [Job(t, federations[t.seed], t.fingerprint(inputs), folder, threads) for t in missing]
-    failed = _run_jobs(jobs, workers, len(trials) - len(missing), console)
+    jobs = [Job(simulator, t, federations[t.seed], t.fingerprint(inputs), folder, threads) for t in missing]
+    with_torch = device != "cpu" or scenario.learning.model != "linear"
+    preload = (*_PRELOAD, "torch") if with_torch else _PRELOAD
+    failed = run_trials(jobs, workers, len(trials) - len(missing), preload, console)
     finished = [trial for trial in trials if trial.finished(folder, inputs)]
     if finished:
-        _collect(scenario, root, finished, federations, time.perf_counter() - started_s)
+        _write_references(scenario, root, federations)
+        _write_coverage(scenario, root, len(federations[finished[0].seed].task_names))
+        collect(scenario, root, finished, _methods_of(scenario), time.perf_counter() - started_s)
         if not options.no_report:
             from analysis.report import write_report
 
@@ -189,77 +99,131 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: An
     return 1 if failed else 0
 
 
-def _run_jobs(jobs: list[Job], workers: int, reused: int, console: Any) -> int:
-    """Run jobs with progress on the console; return how many failed."""
-    failed = 0
-    names = [job.trial.name for job in jobs]
-    with_torch = any(job.trial.device != "cpu" or job.trial.scenario.learning.model != "linear" for job in jobs)
-    preload = (*_PRELOAD, "torch") if with_torch else _PRELOAD
-    with console.progress(names, reused) as show:
-        for message in run_jobs(run_trial, jobs, workers, preload):
-            if message.kind == "refused":
-                raise message.content
-            if message.kind == "failed":
-                failed += 1
-                _keep_failure(jobs[message.job], message, console)
-            show(message.job, message.kind, message.content)
-    return failed
+@dataclass(frozen=True)
+class NetworkSimulator:
+    """The simulator: learning runs on the network; see :class:`scenarios.simulator.Simulator`.
+
+    Rooms are imported when they are needed: listing methods takes no network, planning no kernels.
+    """
+
+    def device(self, wanted: str) -> str:
+        """Return the torch device for a wish of "auto", "cpu" or "cuda"."""
+        from learning.build import choose_device
+
+        return choose_device(wanted)
+
+    def check_method(self, key: str, entry: Method) -> None:
+        """Raise a ScenarioError if a method or one of its parameters is unknown."""
+        from learning.build import check_method
+
+        check_method(key, entry)
+
+    def label(self, key: str, entry: Method) -> str:
+        """Return what readers call a method."""
+        from learning.methods.registry import find
+
+        return entry.label or find(entry.use or key).label
+
+    def fits_cohorts(self, scenario: Scenario) -> bool:
+        """Return whether terminals can be simulated in cohorts."""
+        from netsim.engines import needs_processes
+
+        return needs_processes(scenario) is None
+
+    def tasks(self, scenario: Scenario) -> Sequence[TaskRecords]:
+        """Load the data of a scenario."""
+        from learning.build import load_tasks
+
+        return load_tasks(scenario.data, scenario.learning.loss, Streams(0))
+
+    def federation(self, scenario: Scenario, tasks: Sequence[TaskRecords], seed: int) -> Federation:
+        """Split tasks and deal them to the terminals of a seed."""
+        from learning.build import build_federation
+
+        return build_federation(scenario, tasks, Streams(seed))
+
+    def inputs(self, scenario: Scenario, tasks: Sequence[TaskRecords]) -> str:
+        """Return a hash of what results depend on besides the scenario: its data, and the code."""
+        rows = [part.tobytes() for t in tasks for part in (t.features, t.labels, t.recording, t.start, t.stop)]
+        rows += [part for t in tasks for part in (t.further.tobytes(), repr(t.targets).encode()) if t.targets]
+        measured = trace_bytes(scenario.terminals.traces)
+        return inputs_fingerprint([*(t.name.encode() for t in tasks), *rows, *measured, *_sources(scenario)])
+
+    def simulate(
+        self, trial: Trial, federation: Federation, threads: int, report: Callable[[Any], None] | None = None
+    ) -> Result:
+        """Simulate one method with one seed."""
+        from learning.build import build_method, build_setting
+        from netsim.engines import run
+        from netsim.port import Method
+        from netsim.world import build_ground
+
+        gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: there is little garbage to find
+        scenario, streams = trial.scenario, Streams(trial.seed)
+        setting = build_setting(scenario, federation, streams, trial.device)
+        # The port hands a method's own plans back to it, which the type of a protocol cannot say.
+        method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
+        _use_threads(threads)
+        names = list(federation.task_names)
+        ground = build_ground(scenario, federation.terminal_task, len(names), streams)
+        return run(ground, method, names, None if report is None else _progress(method, report))
 
 
-def _keep_failure(job: Job, message: Message, console: Any) -> None:
-    """Say in one line that a trial failed, and keep the traceback for whoever looks into it."""
-    path = job.root / f"{job.trial.name}.error.txt"
-    write_text(path, str(message.content))
-    console.error(f"trial {job.trial.name} failed: {str(message.content).strip().splitlines()[-1]} (details: {path})")
+def _use_threads(threads: int) -> None:
+    """Tell the libraries of the kernels, of which only those are loaded that are needed."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+    if "numba" in sys.modules:
+        numba = sys.modules["numba"]
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
 
 
-def _collect(
-    scenario: Scenario, root: Path, finished: list[Trial], federations: Mapping[int, Federation], wall_s: float
-) -> None:
-    """Join the tables of all finished trials and describe the run."""
+def _progress(method: Any, report: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Return a listener that reports share done, clock, joules and gap, a few times a second."""
+    last_s = time.perf_counter()
+
+    def listen(row: Any) -> None:
+        nonlocal last_s
+        if time.perf_counter() - last_s < _REPORT_EVERY_S:
+            return
+        last_s = time.perf_counter()
+        method.settle()
+        gap = row.metrics.scalars.get("gap")
+        report((row.share_spent, row.world["time_s"], row.world["energy_j"], gap))
+
+    return listen
+
+
+def _sources(scenario: Scenario) -> list[bytes]:
+    """Return what else results depend on: our code, modules that import paths name, files of places and movements."""
+    from learning.data.user import import_object
+
+    here = Path(__file__).parent
+    rooms = ("channel_models", "learning", "netsim", "scenarios")
+    files = [path for room in rooms for path in sorted((here / room).rglob("*.py"))]
+    named = {"learning.model": scenario.learning.model}
+    named |= {f"methods.{key}.use": entry.use or "" for key, entry in scenario.methods.items()}
+    own = [import_object(path, field) for field, path in named.items() if ":" in path]
+    modules = [sys.modules[made.__module__] for made in own]
+    files += [Path(module.__file__) for module in modules if module.__file__]
+    motion = scenario.mobility
+    named_files: tuple[str | None, ...] = (scenario.network.layout.sites_csv, scenario.network.layout.terminals_csv)
+    named_files += (None if motion is None else motion.trace_path, scenario.network.graph.edges_csv)
+    files += [Path(path) for path in named_files if path is not None and Path(path).is_file()]
+    return [path.read_bytes() for path in files]
+
+
+def _methods_of(scenario: Scenario) -> list[dict[str, str]]:
+    """Return key, label and description of every method."""
     from learning.methods.registry import find, summary
-    from scenarios.storage import read_json
 
-    folders = [root / "trials" / trial.name for trial in finished]
-    for name in TABLES:
-        join_tables(folders, root, name)
-    for name in SOMETIMES:
-        having = [folder for folder in folders if (folder / f"{name}.parquet").is_file()]
-        if having:
-            join_tables(having, root, name)
-    _write_references(scenario, root, federations)
-    _write_coverage(scenario, root, len(federations[finished[0].seed].task_names))
-    records = [read_json(folder / "trial.json") or {} for folder in folders]
     methods = []
     for key, entry in scenario.methods.items():
         kind = find(entry.use or key)
         settings = ", ".join(f"{name} {value}" for name, value in entry.parameters.items())
         description = summary(kind).partition(": ")[2] + (f" Here: {settings}." if settings else "")
         methods.append({"key": key, "label": entry.label or kind.label, "description": description})
-    limits = scenario.budget
-    write_text(root / "scenario.yaml", resolved_yaml(scenario))
-    write_json(
-        root / "run.json",
-        {
-            "scenario": scenario.name,
-            "title": scenario.title or scenario.name,
-            "description": scenario.description,
-            "version": VERSION,
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "host": {"platform": platform.platform(), "python": platform.python_version(), "cores": os.cpu_count()},
-            "versions": {
-                name: metadata.version(name) for name in ("numpy", "scipy", "torch", "simpy", "numba", "pandas")
-            },
-            "wall_time_s": wall_s,
-            "seeds": list(scenario.seed_list),
-            "methods": methods,
-            "flagship": scenario.flagship or next(iter(scenario.methods)),
-            "budget": {
-                name: getattr(limits, name) for name in ("time_s", "energy_j", "energy_per_terminal_j", "bytes", "cost")
-            },
-            "trials": [{key: value for key, value in record.items() if key != "fingerprint"} for record in records],
-        },
-    )
+    return methods
 
 
 def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, Federation]) -> None:
@@ -286,6 +250,7 @@ def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, 
 def _write_coverage(scenario: Scenario, root: Path, sites: int) -> None:
     """Write what places receive in the network of the first seed."""
     from netsim.coverage import coverage_columns, coverage_map
+    from scenarios.tables import write_table
 
     seed = scenario.seed_list[0]
     coverage = coverage_map(scenario.network, sites, Streams(seed))

@@ -6,16 +6,10 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
-
-TABLES = ("rounds", "tasks", "participation", "terminals", "base_stations")
-SOMETIMES = ("handovers",)
-"""Tables that only some scenarios have."""
 
 
 @contextmanager
@@ -76,20 +70,3 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return value if isinstance(value, dict) else None
-
-
-def write_table(path: Path, table: Sequence[Mapping[str, Any]] | Mapping[str, Any], stamp: Mapping[str, Any]) -> None:
-    """Write rows, or columns by name, as Parquet, with the columns of ``stamp`` in front."""
-    frame = pd.DataFrame(table)
-    for position, (name, value) in enumerate(stamp.items()):
-        frame.insert(position, name, value)
-    frame.to_parquet(path, index=False)
-
-
-def join_tables(folders: Sequence[Path], final: Path, name: str) -> None:
-    """Concatenate one table of many trials into ``final`` / name.parquet, atomically."""
-    frames = [pd.read_parquet(folder / f"{name}.parquet") for folder in folders]
-    frames = [frame.dropna(axis="columns", how="all") for frame in frames if len(frame)]
-    joined = pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-    with new_file(final / f"{name}.parquet") as temporary:
-        joined.to_parquet(temporary, index=False)

@@ -20,9 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"error: {error}", file=sys.stderr)
             return 2
         return 0
-    import run_study  # simulating is not this room's business
+    from analysis.tradeoff import command  # loads what a folder's analysis does not need
 
-    return run_study.main(given)
+    return command.main(given)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.regret import regret, summary, text
+from analysis.regret.table import regret, summary, text
 
 ROOT = Path(__file__).parents[2]
 GAPS = {
@@ -73,8 +73,8 @@ def test_the_text_has_a_line_for_every_level_and_controller() -> None:
     assert "| 100% | online | fixed_1_1 | 2 | 1.00 (" in text(regret(runs()))
 
 
-def test_the_command_line_reads_what_run_regret_writes(tmp_path: Path) -> None:
-    command = [sys.executable, "run_regret.py", "tests/data/tiny.yaml", "--seeds", "2", "--levels", "0.5,1"]
+def test_the_command_line_reads_what_it_writes(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "analysis.regret", "tests/data/tiny.yaml", "--seeds", "2", "--levels", "0.5,1"]
     command += ["--local", "2,8", "--iterations", "1", "--out", str(tmp_path), "--workers", "1"]
     first, second = (subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300) for _ in "12")
     assert first.returncode == 0 == second.returncode, first.stderr

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-import run_regret
-from analysis.regret import regret, summary
+from analysis.regret import command
+from analysis.regret.table import regret, summary
 
 URBAN, MICRO = "scenarios/urban.yaml", "scenarios/micro.yaml"
 FREE = ("budget.cost=null",)
@@ -77,7 +77,7 @@ def main(folder: Path, seeds: int) -> None:
         out = folder / name
         grid = ["--local", "4,8,16,32" if name in WELL_CONDITIONED else "1,2,4,8,16"]
         print(f"\n## {name}\n", flush=True)
-        run_regret.main([scenario, *given, "--seeds", str(seeds), "--out", str(out), *grid])
+        command.main([scenario, *given, "--seeds", str(seeds), "--out", str(out), *grid])
         tables.append(regret(pd.read_csv(out / "runs.csv")))
     for title, first, last in (
         ("tuned", 0, len(TUNED)),

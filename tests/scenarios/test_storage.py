@@ -7,7 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from scenarios.storage import join_tables, new_file, new_folder, read_json, write_json, write_table
+from scenarios.storage import new_file, new_folder, read_json, write_json
+from scenarios.tables import join_tables, write_table
 
 
 def test_a_folder_appears_complete_or_not_at_all(tmp_path: Path) -> None:

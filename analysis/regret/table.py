@@ -1,6 +1,6 @@
-"""How far controllers stay behind the best fixed H and K in hindsight: ``python -m analysis.regret FOLDER``.
+"""How far controllers stay behind the best fixed H and K in hindsight.
 
-Reads the ``runs.csv`` that run_regret.py left: one row a budget, method and seed. The rival at a budget is the entry
+Runs are rows: one a budget, method and seed. The rival at a budget is the entry
 of the grid with the least geometric mean of the certified gap over seeds. Regret is the factor by which a controller's
 gap is larger, paired by seed, since equal seeds meet the same world; its interval is Student's, of the logarithm.
 The rival was chosen with these very seeds, which favours it.
@@ -8,9 +8,6 @@ The rival was chosen with these very seeds, which favours it.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -115,18 +112,3 @@ def text(table: pd.DataFrame) -> str:
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Print the regret of every folder named, and of all of them together if there are several."""
-    tables = []
-    for folder in map(Path, arguments):
-        tables.append(regret(pd.read_csv(folder / "runs.csv")))
-        print(f"## {folder.name}\n\n{text(tables[-1])}")
-    if len(tables) > 1:
-        print("## all\n\n" + summary(pd.concat(tables)).to_string(index=False, float_format="%.3f"))
-    return 0 if tables else 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
 """The grid of fixed choices covers passes on both sides of one, and its entries are what the key says."""
 
-from learning.control.oracle import fixed_methods, local_grid
+from analysis.regret.grid import fixed_methods, local_grid
 
 
 def test_the_grid_goes_from_a_sixteenth_of_a_pass_to_sixteen_passes() -> None:

@@ -11,20 +11,25 @@ import platform
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from analysis.tradeoff.curve import run_curve
+from run_scenario import NetworkSimulator
 from scenarios.cluster import open_cluster, work_through
-from scenarios.command_line import OneLineParser
-from scenarios.errors import ScenarioError
+from scenarios.command_line import OneLineParser, at_least_one, exit_code
 from scenarios.records import sweep
 from scenarios.storage import new_file, read_json, write_json
 from scenarios.study import Study, load_base, load_study
+from scenarios.study_plan import Plan, Planned, index_of, jobs, make_plan, methods_of, missing_runs, warm_up
+from scenarios.study_run import Outcome, Recorder, do_run
 from scenarios.trials import VERSION
 from scenarios.workers import cores
-from study_plan import Plan, Planned, index_of, jobs, make_plan, methods_of, missing_runs, warm_up
-from study_run import Outcome, do_run
+
+SIMULATOR = NetworkSimulator()  # makes the records, which are all that is analysed
+RECORDER = Recorder(SIMULATOR, run_curve, ("run_scenario", "analysis.curves", "analysis.tradeoff.curve"))
 
 
 def command_line(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,38 +54,22 @@ def command_line(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.add_argument("--no-report", action="store_true", help="run only")
     options = parser.parse_args(arguments)
-    for name in ("seeds", "workers"):
-        value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ScenarioError(f"--{name}", value, "a whole number, at least 1")
+    at_least_one(options, "seeds", "workers")
     return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    sys.path.insert(0, os.getcwd())  # import paths in a scenario are the user's own modules
-    try:
-        options = command_line(sys.argv[1:] if arguments is None else arguments)
-        return run(options)
-    except ScenarioError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("error: interrupted; finished runs are kept: run the same command again to go on", file=sys.stderr)
-        return 130
-    except OSError as error:
-        print(f"error: cannot write results: {error.strerror or error}: {error.filename or ''}", file=sys.stderr)
-        return 1
+    given = sys.argv[1:] if arguments is None else arguments
+    return exit_code(lambda: run(command_line(given)), "runs")
 
 
 def run(options: argparse.Namespace) -> int:
     """Plan a study, do what is missing, and analyse what is there."""
-    from learning.build import choose_device
-
     study = asked(load_study(options.study), options)
     root = options.out or Path("results") / "studies" / study.name
     base = load_base(study, options.study, tuple(options.set))
-    plan = make_plan(study, base, str(options.study), choose_device(options.device))
+    plan = make_plan(study, base, str(options.study), SIMULATOR.device(options.device), RECORDER)
     records: Path = options.records or root / "records"
     tables = root / "tables-of-runs" if study.keep_tables else None
     for folder in (root / "failed", records):
@@ -122,10 +111,10 @@ def do_missing(
     root, records, tables = places
     failed = 0
     progress = Progress(len(missing), len(plan.runs) - len(missing), options.quiet)
-    warm_up(plan, missing)
+    warm_up(plan, missing, SIMULATOR)
     workers = min(options.workers or cores(), len(missing))
     with open_cluster(options.scheduler, workers) as client, progress:
-        for message in work_through(client, do_run, jobs(plan, missing, records, tables)):
+        for message in work_through(client, partial(do_run, RECORDER), jobs(plan, missing, records, tables)):
             planned = missing[message.job]
             outcome = message.content
             if message.kind == "failed":
@@ -155,12 +144,8 @@ def failed_before(root: Path) -> set[str]:
 
 def describe(plan: Plan, root: Path, records: Path) -> None:
     """Write what the study is: all that its analysis needs besides the records."""
-    from learning.methods.registry import find
-
-    study, methods = plan.study, []
-    for key in methods_of(study, plan.first):
-        entry = plan.first.methods[key]
-        methods.append({"key": key, "label": entry.label or find(entry.use or key).label})
+    study, entries = plan.study, plan.first.methods
+    methods = [{"key": key, "label": SIMULATOR.label(key, entries[key])} for key in methods_of(study, plan.first)]
     flagship = study.flagship or plan.first.flagship
     with new_file(root / "index.parquet") as temporary:
         index_of(plan).to_parquet(temporary, index=False)

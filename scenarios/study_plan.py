@@ -11,15 +11,14 @@ from typing import Any
 
 import pandas as pd
 
-from run_trial import simulate
 from scenarios.errors import ScenarioError
 from scenarios.loading import check
 from scenarios.records import recorded
 from scenarios.schema import Scenario
-from scenarios.streams import Streams
+from scenarios.simulator import Simulator
 from scenarios.study import Study, only, scenario_at
+from scenarios.study_run import Recorder, Run, Shelf
 from scenarios.trials import Trial
-from study_run import Run, Shelf
 
 
 @dataclass(frozen=True)
@@ -59,21 +58,19 @@ class Plan:
         return only(scenario_at(self.base, self.points[run.point], self.source), run.method)
 
 
-def make_plan(study: Study, base: Mapping[str, Any], source: str, device: str) -> Plan:
+def make_plan(study: Study, base: Mapping[str, Any], source: str, device: str, recorder: Recorder) -> Plan:
     """Check every point of a study and find out which runs it has.
 
     Raises:
         ScenarioError: a point is no scenario, or a method, parameter, data set or file is unknown or unreadable.
     """
-    from learning.build import check_method
-
-    shelf, runs = Shelf(), []
+    shelf, runs = Shelf(recorder), []
     points = tuple(study.points())
     first = scenario_at(base, points[0], source)
     for number, point in enumerate(points):
         scenario = scenario_at(base, point, source)
         for method in methods_of(study, scenario, source):
-            check_method(method, scenario.methods[method])
+            recorder.simulator.check_method(method, scenario.methods[method])
             alone = only(scenario, method)
             inputs = shelf.inputs(alone)
             for seed in seeds_of(study, scenario):
@@ -133,13 +130,11 @@ def as_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def warm_up(plan: Plan, runs: list[Planned]) -> None:
+def warm_up(plan: Plan, runs: list[Planned], simulator: Simulator) -> None:
     """Compile what the runs need in this process, once; workers find it in the compiler's cache.
 
     Each method meets each kind of learning problem in a world of two tasks.
     """
-    from learning.build import build_federation, load_tasks
-
     met = set()
     for run in runs[: len(plan.points) * len(methods_of(plan.study, plan.first))]:
         scenario = plan.scenario(run)
@@ -157,6 +152,5 @@ def warm_up(plan: Plan, runs: list[Planned]) -> None:
         }
         with contextlib.suppress(Exception):  # what is wrong with a method, its own runs will say
             small = check(tree)
-            tasks = load_tasks(small.data, small.learning.loss, Streams(0))
-            trial = Trial(small, run.method, 0, plan.device)
-            simulate(trial, build_federation(small, tasks, Streams(0)), threads=1)
+            federation = simulator.federation(small, simulator.tasks(small), 0)
+            simulator.simulate(Trial(small, run.method, 0, plan.device), federation, threads=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -9,30 +10,28 @@ import threading
 import time
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 from pydantic import BaseModel
 
-from run_trial import columns, inputs_of, simulate, write_tables
 from scenarios.errors import ScenarioError
 from scenarios.loading import check
 from scenarios.records import recorded, write_record
 from scenarios.schema import Scenario
+from scenarios.simulator import Simulator
 from scenarios.storage import new_folder
-from scenarios.streams import Streams
+from scenarios.tables import columns, write_tables
 from scenarios.trials import Trial, inputs_fingerprint
 
-if TYPE_CHECKING:
-    from learning.data.federate import Federation
-    from learning.data.records import TaskRecords
+CurveOf = Callable[[pd.DataFrame, pd.DataFrame], tuple[pd.DataFrame, dict[str, Any]]]
+"""From tables of rounds and tasks to a curve and a summary."""
 
 _DATA_SETS, _FEDERATIONS, _INPUTS = 2, 4, 64
-_MAKERS = ("run_trial.py", "study_run.py", "analysis/curves.py", "analysis/tradeoff/curve.py")
 _ONE_AT_A_TIME = threading.Lock()  # the compiled kernels have threads of their own and bear no company
 
 
@@ -69,40 +68,60 @@ class Outcome:
     lasting: bool = False
 
 
+@dataclass(frozen=True)
+class Recorder:
+    """How records are made of runs; sent to workers by the names of its parts.
+
+    Attributes:
+        simulator: simulates a run.
+        curve_of: an importable function that reduces its tables to a curve and a summary.
+        modules: names of the modules that define these, with what they use elsewhere: their code is part of what a
+            record depends on.
+    """
+
+    simulator: Simulator
+    curve_of: CurveOf
+    modules: tuple[str, ...]
+
+    def code(self) -> str:
+        """Return a hash of the modules."""
+        files = [importlib.import_module(name).__file__ for name in self.modules]
+        return inputs_fingerprint(Path(file).read_bytes() for file in files if file is not None)
+
+
 class Shelf:
     """Data sets that are used again and again; only the latest few are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, recorder: Recorder) -> None:
+        self._simulator, self._code = recorder.simulator, recorder.code()
         self._tasks: OrderedDict[str, Any] = OrderedDict()
         self._federations: OrderedDict[str, Any] = OrderedDict()
         self._inputs: OrderedDict[str, Any] = OrderedDict()
 
-    def tasks(self, scenario: Scenario) -> Sequence[TaskRecords]:
+    def tasks(self, scenario: Scenario) -> Any:
         """Return the tasks of a scenario."""
-        from learning.build import load_tasks
+        key = [_plain(scenario.data), scenario.learning.loss]
+        return _kept(self._tasks, _DATA_SETS, key, lambda: self._simulator.tasks(scenario))
 
-        def load() -> Sequence[TaskRecords]:
-            return load_tasks(scenario.data, scenario.learning.loss, Streams(0))
-
-        return _kept(self._tasks, _DATA_SETS, [_plain(scenario.data), scenario.learning.loss], load)
-
-    def federation(self, scenario: Scenario, seed: int) -> Federation:
+    def federation(self, scenario: Scenario, seed: int) -> Any:
         """Return the tasks, split and dealt to the terminals of a seed."""
-        from learning.build import build_federation
-
         key = [_plain(scenario.data), scenario.learning.loss, scenario.terminals.per_base_station, seed]
-        return _kept(
-            self._federations,
-            _FEDERATIONS,
-            key,
-            lambda: build_federation(scenario, self.tasks(scenario), Streams(seed)),
-        )
+
+        def make() -> Any:
+            return self._simulator.federation(scenario, self.tasks(scenario), seed)
+
+        return _kept(self._federations, _FEDERATIONS, key, make)
 
     def inputs(self, scenario: Scenario) -> str:
         """Return the hash of what runs of a scenario depend on besides it: data, code and record."""
         # Whatever else is read, a file or a module, is named in the scenario: by a text.
         key = [_plain(scenario.data), scenario.learning.loss, *_texts(scenario.model_dump(mode="json"))]
-        return _kept(self._inputs, _INPUTS, key, lambda: _makers() + inputs_of(scenario, self.tasks(scenario)))
+
+        def make() -> str:
+            return self._code + self._simulator.inputs(scenario, self.tasks(scenario))
+
+        found: str = _kept(self._inputs, _INPUTS, key, make)
+        return found
 
 
 def _kept(shelf: OrderedDict[str, Any], most: int, key: Any, make: Callable[[], Any]) -> Any:
@@ -129,19 +148,12 @@ def _texts(tree: Any) -> Iterator[str]:
 
 
 @cache
-def _makers() -> str:
-    """Return a hash of the code that makes a record of what was simulated."""
-    here = Path(__file__).parent
-    return inputs_fingerprint((here / name).read_bytes() for name in _MAKERS)
-
-
-@cache
-def _shelf() -> Shelf:
+def _shelf(recorder: Recorder) -> Shelf:
     """Return the shelf of this process."""
-    return Shelf()
+    return Shelf(recorder)
 
 
-def do_run(run: Run) -> Outcome:
+def do_run(recorder: Recorder, run: Run) -> Outcome:
     """Simulate a run and write its record; every error becomes part of the answer."""
     started_s = time.process_time()
 
@@ -154,7 +166,7 @@ def do_run(run: Run) -> Outcome:
             if run.folder not in sys.path:
                 sys.path.insert(0, run.folder)  # import paths in a scenario are the user's own modules
             if not done(run):  # it is, if it was told to a worker that died before it could answer
-                _record(run)
+                _record(recorder, run)
         except ScenarioError as error:
             return outcome(str(error), lasting=True)
         except (OSError, MemoryError):  # the disk, the machine: another time it may go well
@@ -170,19 +182,17 @@ def done(run: Run) -> bool:
     return tables and recorded(Path(run.records), run.fingerprint)
 
 
-def _record(run: Run) -> None:
-    from analysis.tradeoff.curve import run_curve
-
-    scenario = check(run.scenario)
+def _record(recorder: Recorder, run: Run) -> None:
+    scenario, shelf = check(run.scenario), _shelf(recorder)
     trial = Trial(scenario, run.method, run.seed, run.device)
-    if trial.fingerprint(_shelf().inputs(scenario)) != run.fingerprint:
+    if trial.fingerprint(shelf.inputs(scenario)) != run.fingerprint:
         raise OSError("this worker has other code or other data than the process that planned the study")
-    result = simulate(trial, _shelf().federation(scenario, run.seed), threads=1)
+    result = recorder.simulator.simulate(trial, shelf.federation(scenario, run.seed), threads=1)
     if run.tables is not None:
         with new_folder(Path(run.tables) / run.fingerprint) as folder:
             write_tables(folder, result, {"method": run.method, "seed": run.seed})
     rounds, tasks = pd.DataFrame(columns(result.rounds)), pd.DataFrame(columns(result.tasks))
-    curve, summary = run_curve(rounds, tasks)
+    curve, summary = recorder.curve_of(rounds, tasks)
     budget = scenario.budget.model_dump(mode="json")
     known = {"method": run.method, "seed": run.seed, "fingerprint": run.fingerprint, "scenario": scenario.name}
     summary = {**known, "ended_by": result.ended_by, "budget": budget, **summary}
