@@ -41,6 +41,7 @@ class Sizes:
         broadcast_bits: what a base station sends to its terminals in every iteration.
         personal_bits: what it sends to each of its terminals alone, one after the other, besides the broadcast.
         update_bits: what a terminal sends back.
+        own_update_bits: (terminals,) what each of them does, if that differs; 0 for an answer without a message.
         aggregate_bits: what a base station sends to the cloud.
         samples: (terminals,) visits of a training row per update, certificates included; time and energy follow.
         fixed_samples: (terminals,) those of them that do not grow with H; C_dev is charged for the rest.
@@ -56,6 +57,7 @@ class Sizes:
     fixed_samples: NDArray[np.float64]
     update_values: int = 0
     personal_bits: float = 0.0
+    own_update_bits: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from channel_models.slice_law import SliceLaw
 from netsim.cell import Allotted, Slice
 from netsim.compute import duration_s
 from netsim.energy import transmitter_w
-from netsim.port import IntArray, Sizes
+from netsim.port import IntArray, Sizes, update_bits
 from netsim.radio import Radio
 from netsim.world import World
 from scenarios.equipment import DeviceClass
@@ -57,8 +57,13 @@ class Allotter:
         self._laws = SliceLaws(world.radio)
 
     def hand_out(self, terminals: IntArray, sizes: Sizes) -> dict[int, float]:
-        """Give every terminal its slice and power; return the clocks that differ from the devices' own, hertz."""
-        if not isinstance(self._uplink, Allotted):
+        """Give every terminal its slice and power; return the clocks that differ from the devices' own, hertz.
+
+        Args:
+            terminals: (n,) who is going to send something.
+            sizes: what they compute and send.
+        """
+        if not isinstance(self._uplink, Allotted) or not len(terminals):
             return {}
         allotment, devices = self._allot(terminals, sizes), self._world.devices
         slices, clocks = {}, {}
@@ -74,17 +79,11 @@ class Allotter:
 
     def _allot(self, terminals: IntArray, sizes: Sizes) -> Allotment:
         """Work out an allotment, unless everything is as it was the last time."""
-        radio, samples = self._world.radio, sizes.samples[terminals]
-        facts = (
-            terminals,
-            samples,
-            np.float64(sizes.update_bits),
-            radio.uplink_snr[terminals],
-            radio.fading[terminals],
-        )
+        radio, samples, bits = self._world.radio, sizes.samples[terminals], update_bits(sizes, terminals)
+        facts = (terminals, samples, bits, radio.uplink_snr[terminals], radio.fading[terminals])
         key = tuple(fact.tobytes() for fact in facts)
         if self._known is None or self._known[0] != key:
-            self._known = (key, allot(self._world, self._laws, terminals, samples, sizes.update_bits))
+            self._known = (key, allot(self._world, self._laws, terminals, samples, bits))
         return self._known[1]
 
 
@@ -100,7 +99,7 @@ class SliceLaws(dict[int, SliceLaw]):
         return law
 
 
-def allot(world: World, laws: SliceLaws, terminals: IntArray, samples: FloatArray, bits: float) -> Allotment:
+def allot(world: World, laws: SliceLaws, terminals: IntArray, samples: FloatArray, bits: FloatArray) -> Allotment:
     """Return what ``terminals`` are told in an iteration.
 
     Args:
@@ -108,24 +107,23 @@ def allot(world: World, laws: SliceLaws, terminals: IntArray, samples: FloatArra
         laws: the tables of ``world.radio``, read backwards.
         terminals: (n,) who is scheduled.
         samples: (n,) rows that each of them visits.
-        bits: size of every update.
+        bits: (n,) size of the update of each, > 0.
     """
     uplink, n = world.scenario.network.uplink, len(terminals)
     devices = [world.devices[i] for i in terminals.tolist()]
-    each = np.full(n, bits)
     plain = Allotment(equal_split(n, uplink.bandwidth_hz), np.ones(n), np.array([d.cpu_hz for d in devices]))
     if uplink.allocation == "equal_split":
         return plain
     if uplink.allocation == "proportional":
         efficiency = world.radio.uplink_efficiency[terminals]
-        return replace(plain, slices_hz=proportional_split(each, efficiency, uplink.bandwidth_hz))
+        return replace(plain, slices_hz=proportional_split(bits, efficiency, uplink.bandwidth_hz))
     compute_s = np.array([duration_s(visits, device, 1.0) for visits, device in zip(samples, devices, strict=True)])
     links = _Links(world.radio, laws, terminals)
-    slices_hz, end_s = min_max_delay(each, compute_s + uplink.access_delay_s, links.slice_hz, uplink.bandwidth_hz)
+    slices_hz, end_s = min_max_delay(bits, compute_s + uplink.access_delay_s, links.slice_hz, uplink.bandwidth_hz)
     window_s = uplink.deadline_s * (1.0 - _EARLY)
     if uplink.allocation == "min_max_delay" or window_s <= end_s * (1.0 + _EARLY):
         return replace(plain, slices_hz=slices_hz)
-    return _at_least_energy(links, each, samples, devices, window_s - uplink.access_delay_s)
+    return _at_least_energy(links, bits, samples, devices, window_s - uplink.access_delay_s)
 
 
 def _at_least_energy(

@@ -28,7 +28,7 @@ from netsim.collection import Gathering
 from netsim.compute import Luck
 from netsim.downlink import Downlink, Message
 from netsim.participation import Participation, ParticipationLog
-from netsim.port import AsynchronousMethod, Cohort, Method, Plan, Sizes
+from netsim.port import AsynchronousMethod, Cohort, Method, Plan, Sizes, update_bits
 from netsim.prices import PriceWatch
 from netsim.recorder import Recorder, snapshot
 from netsim.relay import Steps, carry, working
@@ -95,7 +95,7 @@ class FreeTerminal(Terminal):
     def _send_to_cloud(self, site: int, assignment: Assignment, row: Participation) -> Steps:
         try:
             yield from working(self.world, site)
-            yield from carry(self.world, site, assignment.sizes.update_bits, UP)
+            yield from carry(self.world, site, self.sends_bits(assignment), UP)
         except OutOfBudgetError:
             return
         self.report(Report(self.index, assignment, row))
@@ -171,7 +171,8 @@ class Cloud:
             if has_it:
                 errand = Gathering(self._env, _ALONE, [terminal.index])
                 # Others come and go: the upload is as long against its fading as if it were alone in its cell.
-                fades = self._fading.factors(np.array([terminal.index]), number, sizes.update_bits)
+                alone = np.array([terminal.index])
+                fades = self._fading.factors(alone, number, update_bits(sizes, alone))
                 terminal.assign(Assignment(sizes, cloud_round, number, errand, 1, since_s, fades=fades))
                 yield errand.complete
             else:

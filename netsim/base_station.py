@@ -17,7 +17,7 @@ from netsim.delivery import Delivery, Mission
 from netsim.downlink import Downlink, Message
 from netsim.joint import JointGathering, JointUplink
 from netsim.participation import Participation
-from netsim.port import Cohort, Late, Method, PatientMethod, Plan, Sizes
+from netsim.port import Cohort, Late, Method, PatientMethod, Plan, Sizes, update_bits
 from netsim.recorder import EdgeRound, Recorder
 from netsim.relay import carry, working
 from netsim.slow_fading import SlowFading
@@ -126,8 +126,10 @@ class BaseStation:
         def begin() -> Assignment:
             indices = np.array([terminal.index for terminal in scheduled])
             gathering = self._gather(indices.tolist(), plan, sizes)
-            asked, clocks = len(scheduled), self._allotter.hand_out(indices, sizes)
-            fades = self._fading.factors(indices, self.edge_rounds, sizes.update_bits)
+            asked, bits = len(scheduled), update_bits(sizes, indices)
+            senders = indices[bits > 0.0]
+            clocks = self._allotter.hand_out(senders, sizes)
+            fades = self._fading.factors(senders, self.edge_rounds, bits[bits > 0.0])
             return Assignment(sizes, cloud_round, self.edge_rounds, gathering, asked, since_s, clocks, fades)
 
         message = Message(sizes.broadcast_bits, sizes.personal_bits)

@@ -27,6 +27,7 @@ ONLY_PROCESSES: dict[str, Callable[[Scenario], bool]] = {
     "terminals.classes.initial_charge": _some_device(lambda d: d.initial_charge < 1.0),
     "terminals.classes.refuse_below": _some_device(lambda d: d.refuse_below > 0.0),
     "terminals.classes.harvest": _some_device(lambda d: d.harvest is not None),
+    "terminals.classes.trains": _some_device(lambda d: d.trains == "head"),
     "terminals.diurnal": lambda scenario: scenario.terminals.diurnal is not None,
     "terminals.traces": lambda scenario: scenario.terminals.traces is not None,
     "network.backhaul.shared": lambda scenario: scenario.network.backhaul.shared,

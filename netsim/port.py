@@ -49,7 +49,14 @@ class Sizes(Protocol):
 
     @property
     def update_bits(self) -> float:
-        """What a terminal sends back."""
+        """What a terminal sends back; :func:`update_bits` says what each of them does."""
+
+    @property
+    def own_update_bits(self) -> NDArray[np.float64] | None:
+        """(terminals,) what each terminal sends back where that differs, 0 for an answer without a message.
+
+        None if all send ``update_bits``, as they must where updates are summed over the air.
+        """
 
     @property
     def update_values(self) -> int:
@@ -66,6 +73,12 @@ class Sizes(Protocol):
     @property
     def fixed_samples(self) -> NDArray[np.float64]:
         """(terminals,) those that do not grow with H, such as a certificate's; C_dev is charged for the rest."""
+
+
+def update_bits(sizes: Sizes, terminals: IntArray | int) -> NDArray[np.float64]:
+    """Return what terminals, (n,) or one, send back: an array of their shape."""
+    own = sizes.own_update_bits
+    return np.full(np.shape(terminals), sizes.update_bits, np.float64) if own is None else np.asarray(own[terminals])
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,13 +31,13 @@ class SlowFading:
     def __init__(self, radio: Radio, entity: IntArray, streams: Streams) -> None:
         self._radio, self._entity, self._streams = radio, entity, streams
 
-    def factors(self, terminals: IntArray, iteration: int, bits: float) -> dict[int, float]:
+    def factors(self, terminals: IntArray, iteration: int, bits: float | FloatArray) -> dict[int, float]:
         """Return the factor on the rate of each of those scheduled together, nothing if fading averages out.
 
         Args:
             terminals: (n,) who is going to send.
             iteration: count of their base station's iterations.
-            bits: what each sends.
+            bits: what each sends, (n,) where they differ.
         """
         up = self._radio.network.uplink
         if not up.slow_fading or not len(terminals):
@@ -51,7 +51,7 @@ class SlowFading:
         drawn = rate_factor(spread, lengths_s / up.slots.coherence_time_s, sub_bands, normal)
         return dict(zip(terminals.tolist(), drawn.tolist(), strict=True))
 
-    def _lengths_s(self, terminals: IntArray, bits: float) -> FloatArray:
+    def _lengths_s(self, terminals: IntArray, bits: float | FloatArray) -> FloatArray:
         """Return about how long each upload is going to last: as if all began together and nobody had luck."""
         n = len(terminals)
         alone_bps = n * np.array([self._radio.shared_bps(terminal, n) for terminal in terminals.tolist()])

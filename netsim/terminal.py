@@ -14,7 +14,7 @@ from netsim.battery import Battery
 from netsim.collection import Gathering
 from netsim.compute import Luck, computing_w, duration_s, slowest_hz
 from netsim.participation import Participation, ParticipationLog
-from netsim.port import Sizes
+from netsim.port import Sizes, update_bits
 from netsim.relay import relay
 from netsim.upload import Upload
 from netsim.world import World
@@ -146,6 +146,10 @@ class Terminal:
         """What it is doing for its base station: ``"nothing"``, ``"computing"`` or ``"uploading"``."""
         return "uploading" if self._sending is not None else "computing" if self._working else "nothing"
 
+    def sends_bits(self, assignment: Assignment) -> float:
+        """Return the size of its answer to an assignment."""
+        return update_bits(assignment.sizes, self.index).item()
+
     @property
     def cut(self) -> bool:
         """Whether it is off the air, between two cells."""
@@ -257,7 +261,7 @@ class Terminal:
     def _send_home(self, serving: int, assignment: Assignment, row: Participation) -> Steps:
         """Carry an update from the base station that received it to this terminal's own; the terminal is free."""
         try:
-            yield from relay(self.world, serving, self.site, assignment.sizes.update_bits)
+            yield from relay(self.world, serving, self.site, self.sends_bits(assignment))
         except OutOfBudgetError:
             return
         self._hand_in(assignment, row)
@@ -284,7 +288,7 @@ class Terminal:
         dvfs = self.device.dvfs
         if dvfs is None or dvfs.policy != "deadline":
             return self.device.cpu_hz
-        uploading_s = assignment.sizes.update_bits / self.world.radio.shared_bps(self.index, assignment.asked)
+        uploading_s = self.sends_bits(assignment) / self.world.radio.shared_bps(self.index, assignment.asked)
         left_s = assignment.gathering.deadline_s - self.env.now - self._access_delay_s - uploading_s
         return slowest_hz(dvfs.levels_hz, samples * self.device.cycles_per_sample, left_s * self._speed)
 
@@ -323,7 +327,7 @@ class Terminal:
             stands = standing is None or standing.is_up(self.world.serving.item(self.index))
             if self.env.now >= leaves_s or not stands:
                 return False
-            bits, fade = assignment.sizes.update_bits, assignment.fades.get(self.index, 1.0)
+            bits, fade = self.sends_bits(assignment), assignment.fades.get(self.index, 1.0)
             upload = self._sending = Upload(self.world, self.index, bits, fade)
             if leaves_s < inf:
                 yield upload.done | self.env.timeout(leaves_s - self.env.now)

@@ -17,7 +17,7 @@ class Upload:
     Args:
         world: the physical world.
         terminal: whose.
-        bits: how much.
+        bits: how much; nothing takes no time, and no place on the air.
         fade: factor on its rate, whatever the cell: it takes as long as ``bits`` / ``fade`` without one.
 
     Attributes:
@@ -34,10 +34,13 @@ class Upload:
         self.left_bits, self.sent_bytes = bits, 0.0
         self._transfer: Transfer | None = None
         self._uplink = world.uplinks[world.serving.item(terminal)]
+        if bits == 0.0:
+            self.done: Event = world.env.event().succeed()
+            return
         if self._uplink.prepaid and not world.budget.pay("bytes", bits / 8.0):
             raise OutOfBudgetError
         self._transfer = self._uplink.start(terminal, bits / fade)
-        self.done: Event = self._transfer.done
+        self.done = self._transfer.done
 
     def pause(self) -> None:
         """Be off the air for now."""

@@ -91,6 +91,11 @@ class Ground:
         return len(self.deployment.site_xy_m)
 
     @property
+    def heads_only(self) -> NDArray[np.bool_]:
+        """(terminals,) whose hardware trains the heads of a model only."""
+        return self.devices.each(lambda device: device.trains == "head") > 0.0
+
+    @property
     def asked(self) -> int:
         """Number of terminals that are asked in an iteration of every base station, if all are there."""
         share, here = self.scenario.collection.scheduled_fraction, np.bincount(self.deployment.serving)

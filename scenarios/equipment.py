@@ -48,6 +48,8 @@ class DeviceClass(Section):
     dvfs: Dvfs | None = None
     cycles_per_sample: Positive = 2e4
     """CPU cycles to visit one training row once."""
+    trains: Literal["all", "head"] = "all"
+    """head: it trains its heads on the trunk it is sent, and answers with an empty message (docs/hard_sharing.md)."""
     switched_capacitance: NonNegative = 1e-28
     """kappa in P = kappa f^3 and E = kappa f^2 cycles."""
     processor_static_w: NonNegative = 0.0

@@ -19,6 +19,7 @@ from netsim.cohort.gathering import MERGED, End, Load
 from netsim.cohort.plant import LOGNORMAL, Plant, Rules
 from netsim.collection import share_of
 from netsim.port import Plan, Sizes
+from scenarios.errors import ScenarioError
 from scenarios.schema import Budget
 from scenarios.streams import Streams
 
@@ -110,7 +111,13 @@ class LoneTiming(Clockwork):
 
 
 def load_of(sizes: Sizes, normals: Array | None = None, start_s: float = 0.0, bs_iterations: int = 1) -> Load:
-    """Return sizes in the form compiled code takes."""
+    """Return sizes in the form compiled code takes.
+
+    Raises:
+        ScenarioError: terminals send updates of different sizes.
+    """
+    if sizes.own_update_bits is not None:
+        raise ScenarioError("engine", "cohort", "process, because terminals send updates of different sizes")
     return Load(
         start_s=start_s,
         cloud_bits=float(sizes.cloud_bits),

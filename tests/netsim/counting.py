@@ -28,6 +28,7 @@ class Sizes:
     samples: NDArray[np.float64]
     fixed_samples: NDArray[np.float64]
     personal_bits: float = 0.0
+    own_update_bits: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Counting:
     Args:
         bits_down, bits_up: size of everything that goes down and up.
         bits_personal: size of what goes down to each terminal alone.
+        bits_own: size of what goes up from each terminal, where that differs.
         only_personal: whether that goes down instead of what goes to all.
         samples: rows visited per local iteration.
         fixed_samples: rows visited besides.
@@ -76,6 +78,7 @@ class Counting:
     bits_personal: float = 0.0
     only_personal: bool = False
     deadlines_s: tuple[float | None, ...] = (None,)
+    bits_own: NDArray[np.float64] | None = None
     observations: list[Observation] = field(default_factory=list)
     total: int = 0
     _site_counts: dict[int, int] = field(default_factory=dict)
@@ -98,7 +101,7 @@ class Counting:
         samples = self.samples * (1.0 + (self.spread * np.arange(_MANY)) % 1.0) * plan.local_iterations + fixed
         down, up = self.bits_down, self.bits_up
         broadcast, personal = (0.0 if self.bits_personal and self.only_personal else down), self.bits_personal
-        return Sizes(down, broadcast, up, up, samples, fixed, personal)
+        return Sizes(down, broadcast, up, up, samples, fixed, personal, self.bits_own)
 
     def adopt(self, sites: IntArray) -> None:
         """Start to count anew."""

@@ -121,6 +121,16 @@ def test_models_and_updates_of_a_site_that_is_down_go_through_its_neighbour(monk
     assert result.rounds[-1]["bytes_backhaul"] == pytest.approx((2 * 2 + 2 * 2) * bits / 8.0)
 
 
+def test_an_update_that_a_neighbour_relays_goes_through_the_wires_at_its_own_size(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    down, own = 1e6, np.array([3e5, 7e5])
+    counting = Counting(bits_down=down, bits_own=own, cloud_rounds=1, bs_iterations=1)
+    result = run(_failing(monkeypatch, {0: (0.0, 1e3)}), counting)
+    with_the_cloud, relayed = 2 * (down + counting.bits_up), 2 * (down + own[0])
+    assert result.rounds[-1]["bytes_backhaul"] == pytest.approx((with_the_cloud + relayed) / 8.0)
+
+
 def test_a_broadcast_that_is_cut_short_is_sent_again_where_its_listener_has_gone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -91,6 +91,7 @@ ONLY_PROCESSES: dict[str, dict[str, Any]] = {
     "terminals.classes.initial_charge": {"terminals": device(battery_j=1.0, initial_charge=0.5)},
     "terminals.classes.refuse_below": {"terminals": device(battery_j=1.0, refuse_below=0.5)},
     "terminals.classes.harvest": {"terminals": device(battery_j=1.0, harvest={"power_w": 1.0})},
+    "terminals.classes.trains": {"terminals": device(trains="head")},
     "terminals.diurnal": {"terminals": {"diurnal": {}}},
     "terminals.traces": {"terminals": {"traces": {}}},
     "network.backhaul.shared": {"network": {"backhaul": {"shared": True}}},
