@@ -160,12 +160,12 @@ class NetworkSimulator:
 
         gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: there is little garbage to find
         scenario, streams = trial.scenario, Streams(trial.seed)
-        setting = build_setting(scenario, federation, streams, trial.device)
+        names = list(federation.task_names)
+        ground = build_ground(scenario, federation.terminal_task, len(names), streams)
+        setting = build_setting(scenario, federation, streams, trial.device, heads_only=ground.heads_only)
         # The port hands a method's own plans back to it, which the type of a protocol cannot say.
         method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
         _use_threads(threads)
-        names = list(federation.task_names)
-        ground = build_ground(scenario, federation.terminal_task, len(names), streams)
         return run(ground, method, names, None if report is None else _progress(method, report))
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.data.federate import Federation, federate
 from learning.data.matlab import matlab_tasks
@@ -22,6 +23,7 @@ from learning.data.table import table_tasks
 from learning.data.targets import one_kind
 from learning.data.user import import_object, user_tasks
 from learning.deferred import DeferredQueue
+from learning.head_evaluation import HeadedModel
 from learning.methods import registry
 from learning.methods.base import Method
 from learning.models import LinearModel, Model
@@ -143,18 +145,44 @@ def build_federation(scenario: Scenario, tasks: Sequence[TaskRecords], streams: 
 
 
 def build_setting(
-    scenario: Scenario, federation: Federation, streams: Streams, device: str = "cpu", eager: bool = False
+    scenario: Scenario,
+    federation: Federation,
+    streams: Streams,
+    device: str = "cpu",
+    eager: bool = False,
+    heads_only: NDArray[np.bool_] | None = None,
 ) -> Setting:
-    """Return what every method is given; fresh for every run, as methods change the solver's duals."""
+    """Return what every method is given; fresh for every run, as methods change the solver's duals.
+
+    Args:
+        scenario: what to learn, and how.
+        federation: its tasks, split and dealt to terminals.
+        streams: the run's randomness.
+        device: where to compute.
+        eager: compute at once instead of when a value is needed.
+        heads_only: (terminals,) who trains heads only; ignored where no device class does, needed elsewhere.
+
+    Raises:
+        ScenarioError: the model is not there, or not what device classes or labels need.
+        ValueError: it is not said which terminals train heads only.
+    """
     learning = scenario.learning
+    if not any(kind.trains == "head" for kind in scenario.terminals.classes):
+        heads_only = None
+    elif heads_only is None:
+        raise ValueError("heads_only, as a device class trains heads only")
     loss = make_loss(learning.loss, learning.smoothing)
     # Duals of 0 make models of 0: before the first upload a base station knows nothing of its terminals' rows.
     solver = make_solver(device, *_dual_rows(federation), loss, np.dtype(learning.precision), start=0.0)
+    model = _model(learning, federation, loss, solver, device, heads_only)
+    if heads_only is not None and not isinstance(model, HeadedModel):
+        allowed = "a model with heads, such as learning.trunks:mlp, as a device class trains heads only"
+        raise ScenarioError("learning.model", learning.model, allowed)
     return Setting(
         federation=federation,
         loss=loss,
         coupling=Coupling(learning.lambda1, learning.lambda2, len(federation.task_names)),
-        model=_model(learning, federation, loss, solver, device),
+        model=model,
         solver=solver,
         streams=streams,
         queue=DeferredQueue(eager),
@@ -165,6 +193,7 @@ def build_setting(
         edge_metrics=scenario.output.edge_metrics,
         late_updates=scenario.collection.late == "carry",
         over_the_air=scenario.network.uplink.transfer == "over_the_air",
+        heads_only=heads_only,
     )
 
 
@@ -175,7 +204,14 @@ def _dual_rows(federation: Federation) -> tuple[Any, Any, Any]:
     return federation.X, federation.y, federation.terminal_offsets
 
 
-def _model(learning: Learning, federation: Federation, loss: Loss, solver: LocalSolver, device: str) -> Model:
+def _model(
+    learning: Learning,
+    federation: Federation,
+    loss: Loss,
+    solver: LocalSolver,
+    device: str,
+    heads_only: NDArray[np.bool_] | None,
+) -> Model:
     if learning.model == "linear" and federation.targets:
         allowed = "a model with heads, such as learning.trunks:mlp, for labels of declared targets"
         raise ScenarioError("learning.model", learning.model, allowed)
@@ -188,7 +224,7 @@ def _model(learning: Learning, federation: Federation, loss: Loss, solver: Local
     from learning.torch_model import TorchModel
 
     if is_factory(make):
-        return SharedTrunkModel(make, learning.model_arguments, federation, loss, device)
+        return SharedTrunkModel(make, learning.model_arguments, federation, loss, device, heads_only)
     if federation.targets:
         allowed = "a function of (features, outputs), for labels of declared targets"
         raise ScenarioError("learning.model", learning.model, allowed)
@@ -215,7 +251,8 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     Raises:
         ScenarioError: as :func:`check_method`; the method is not defined for the loss; the network adds updates up
             over the air, and the method needs each of them; it hands over late ones, and the method has no use for
-            them; or the method averages whole models, and tasks have heads that differ.
+            them; the method averages whole models, and tasks have heads that differ; or some terminals train heads
+            only, and the method needs more of them, or the air adds up what all send.
     """
     kind, parameters = check_method(key, entry)
     protocol = entry.protocol or kind.protocols[0]
@@ -232,6 +269,17 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     if kind.mixes_heads and not one_kind(setting.federation.targets):
         found = f"{kind.label} (methods.{key})"
         raise ScenarioError("data", found, "a method that keeps heads private: tasks have different label spaces")
+    if setting.heads_only is not None:
+        _check_heads_only(key, kind, setting.over_the_air and protocol != "isolated")
     method = kind(setting, parameters)
     method.protocol = protocol
     return method
+
+
+def _check_heads_only(key: str, kind: type[Method], summed: bool) -> None:
+    if not kind.knows_heads_only:
+        allowed = f"all, as {kind.label} (methods.{key}) wants whole models of all terminals"
+        raise ScenarioError("terminals.classes.trains", "head", allowed)
+    if summed:
+        allowed = "digital, as terminals that train heads only have nothing to add to a sum"
+        raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)

@@ -1,7 +1,8 @@
 """Hard parameter sharing: all terminals train one trunk, and each keeps the heads on it to itself.
 
 What the schedules of :mod:`learning.methods.fedrep` and :mod:`learning.methods.fedper` have in common. Trunks travel
-and are averaged as FedAvg averages models; nothing of a head ever leaves its terminal.
+and are averaged as FedAvg averages models; nothing of a head ever leaves its terminal. Terminals that train heads only
+answer with a message that holds nothing but its overhead, and have no part in any average.
 """
 
 from __future__ import annotations
@@ -58,14 +59,20 @@ class HardSharing(FedAvg):
     Parameters: ClassVar[Any] = SharingParameters
     personal = True
     mixes_heads = False
+    knows_heads_only = True
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         if not isinstance(setting.model, HeadedModel):
             allowed = "a function of (features, outputs), such as learning.trunks:mlp"
             raise ScenarioError("learning.model", "a model without heads", f"{allowed}, for {self.label}")
         self._trunk_size = setting.model.trunk_size
+        heads_only = setting.heads_only
+        self._trains_trunk = np.full(setting.terminals, True) if heads_only is None else ~heads_only
         super().__init__(setting, parameters)
-        self._held = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
+        tasks = setting.federation.terminal_task
+        self._shares = self._weights / self._site_weights[tasks]
+        self._site_weights = np.bincount(tasks, self._weights * self._trains_trunk, setting.tasks).astype(float)
+        self._held = State(starts(setting.model, setting.streams, tasks))
         self._descent = Descent(setting, parameters, descend=self.schedule(setting.model))
 
     def initial(self) -> Array:
@@ -91,22 +98,29 @@ class HardSharing(FedAvg):
         if measured.pending_tasks is None:
             return measured
         assert isinstance(self.evaluator, HeadEvaluator)
-        shares = self._weights / self._site_weights[self.setting.federation.terminal_task]
-        own = self.evaluator.own_objective(self.queue, self._held, shares)
+        own = self.evaluator.own_objective(self.queue, self._held, self._shares)
         return Measurement([own], measured.pending_tasks)
 
     def sizes(self, plan: Plan) -> Sizes:
         """A trunk everywhere. A step counts as one visit of its rows, whichever part it moves."""
-        bits = self.setting.message_bits(self._trunk_size)
-        visits = self.visits(plan)
-        return Sizes(bits, bits, bits, bits, visits, np.zeros_like(visits), self._trunk_size)
+        bits, visits = self.setting.message_bits(self._trunk_size), self.visits(plan)
+        own = None if self._trains_trunk.all() else np.where(self._trains_trunk, bits, self.setting.overhead_bits)
+        fixed = np.zeros_like(visits)
+        return Sizes(bits, bits, bits, bits, visits, fixed, self._trunk_size, own_update_bits=own)
+
+    def steps(self, plan: Plan) -> IntArray:
+        """Return (terminals,) the steps each takes for an update."""
+        return np.full(self.setting.terminals, plan.local_iterations)
+
+    def visits(self, plan: Plan) -> Array:
+        """Return (terminals,) rows visited for an update."""
+        return self._descent.visits(self.steps(plan))
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit local steps from the trunk received and the terminals' own heads."""
         who, sites = cohort.terminals, owners(cohort)
         self.queue.submit(self._take_trunk, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
-        numbers = self.next_rounds(who)
-        return self._descent.submit(who, self._held, who, plan.local_iterations, numbers)
+        return self._descent.submit(who, self._held, who, self.steps(plan)[who], self.next_rounds(who))
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
         """Let the terminals keep the heads of updates that arrived, and return the trunks, which are averaged."""
@@ -114,9 +128,17 @@ class HardSharing(FedAvg):
         self.queue.submit(self._keep, (who, work, arrived), writes=[(self._held, who)])
         return self.queue.submit(self._uploads, (work,))
 
+    def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:
+        """Those that train the trunk."""
+        return arrived & self._trains_trunk[cohort.terminals]
+
     def combine(self) -> None:
-        """Submit the mean of the base stations' trunks, and give it to all terminals to be measured with."""
-        super().combine()
+        """Submit the mean of the base stations' trunks, and give it to all terminals to be measured with.
+
+        A base station counts by its terminals that train the trunk; if there are none at all the trunk stays.
+        """
+        if self._trains_trunk.any():
+            super().combine()
         self.queue.submit(self._hand_out, (), reads=[(self._cloud, ALL)], writes=[(self._held, ALL)])
 
     # What the queue runs ------------------------------------------------------------------------------------

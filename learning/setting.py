@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from learning.data.federate import Federation
 from learning.deferred import DeferredQueue
 from learning.models import Model
@@ -32,6 +35,7 @@ class Setting:
         edge_metrics: whether scores and certificates are measured at base-station aggregations too.
         late_updates: whether base stations hand over updates of earlier iterations.
         over_the_air: whether updates reach a base station as a sum that the air has made and distorted.
+        heads_only: (terminals,) who can train the heads of a model only; None where no kind of terminal is like that.
     """
 
     federation: Federation
@@ -48,6 +52,7 @@ class Setting:
     edge_metrics: bool = True
     over_the_air: bool = False
     late_updates: bool = False
+    heads_only: NDArray[np.bool_] | None = None
 
     @property
     def tasks(self) -> int:

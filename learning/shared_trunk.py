@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,7 @@ class SharedTrunkModel:
         federation: terminals' rows and labels, and what the labels of each task are.
         loss: of binary targets.
         device: torch device.
+        heads_only: (terminals,) whose trunk no step moves; nobody's by default.
 
     Raises:
         ScenarioError: the factory does not return what it should, or ``torch.func`` cannot train copies of it.
@@ -65,6 +67,7 @@ class SharedTrunkModel:
         federation: Federation,
         loss: Loss,
         device: str,
+        heads_only: NDArray[np.bool_] | None = None,
     ) -> None:
         if federation.unseen is not None:
             newcomers = len(federation.unseen.task_names)
@@ -85,6 +88,7 @@ class SharedTrunkModel:
         self._kinds = [Heads(each, trunks[0], [heads[t.outputs] for t in each], loss) for each in kinds]
         self._kind_of_task = np.array([kinds.index(each) for each in self.targets])
         self._kind_of_terminal = self._kind_of_task[federation.terminal_task]
+        self._heads_only = np.zeros(len(federation.terminal_task), np.bool_) if heads_only is None else heads_only
         self.size = max(kind.size for kind in self._kinds)
         self._try()
 
@@ -180,7 +184,7 @@ class SharedTrunkModel:
         return np.asarray(scores.cpu().numpy())
 
     def descend(self, jobs: SgdJobs) -> Array:
-        """See :meth:`~learning.models.Model.descend`: every step moves trunk and heads."""
+        """See :meth:`~learning.models.Model.descend`: every step moves trunk and heads, or heads only."""
         return self._descend(jobs, lambda kind, step: slice(0, kind.size))
 
     def descend_in_turn(self, jobs: SgdJobs, head_steps: int) -> Array:
@@ -189,10 +193,16 @@ class SharedTrunkModel:
         return self._descend(jobs, lambda kind, step: slice(trunk, kind.size) if step < head_steps else slice(0, trunk))
 
     def _descend(self, jobs: SgdJobs, moving: Callable[[Heads, int], slice]) -> Array:
+        def on_the_heads(kind: Heads, step: int) -> slice:
+            part = moving(kind, step)
+            return slice(max(part.start, self.trunk_size), max(part.stop, self.trunk_size))
+
         reached, kinds = np.array(jobs.w, np.float64), self._kind_of_terminal[jobs.terminals]
-        for number in np.unique(kinds).tolist():
-            chosen, kind = np.flatnonzero(kinds == number), self._kinds[number]
-            reached[chosen, : kind.size] = self._side_by_side(kind, _part(jobs, chosen), moving)
+        for number, confined in product(np.unique(kinds).tolist(), (False, True)):
+            alike = (kinds == number) & (self._heads_only[jobs.terminals] == confined)
+            chosen, kind, rule = np.flatnonzero(alike), self._kinds[number], on_the_heads if confined else moving
+            if len(chosen):
+                reached[chosen, : kind.size] = self._side_by_side(kind, _part(jobs, chosen), rule)
         return reached
 
     def _side_by_side(self, kind: Heads, jobs: SgdJobs, moving: Callable[[Heads, int], slice]) -> Array:
@@ -204,6 +214,8 @@ class SharedTrunkModel:
         for step, batch in enumerate(reference_solver.minibatches(self._rows, jobs), start=jobs.before):
             X, labels = self._rows.X[batch.chosen], self._labels[batch.chosen, : len(kind.targets)]
             part = moving(kind, step)
+            if part.start == part.stop:
+                continue
             slope = self._gradients(kind, flat, part, X, labels, batch.weights)
             slope = slope + jobs.ridge * flat[:, part] + proximal * (flat[:, part] - anchor[:, part])
             flat[:, part] = torch.where(batch.active[:, None], flat[:, part] - rate * slope, flat[:, part])

@@ -77,6 +77,20 @@ def test_an_edited_file_of_sites_makes_another_network(tmp_path: Path) -> None:
     assert told["y_m"].tolist() == [0.0, 0.0, 300.0]
 
 
+def test_terminals_that_train_heads_only_send_empty_messages(tmp_path: Path) -> None:
+    classes = "[{name: large}, {name: small, trains: head}]"
+    changes = ("terminals.dropout_probability=0", f"terminals.classes={classes}", "learning.model=learning.trunks:mlp")
+    command = [word for change in (*changes, "methods.fedrep={cloud_rounds: 2}") for word in ("--set", change)]
+    done = run(TINY, *command, "--seeds", 1, "--methods", "fedrep", "--out", tmp_path, "--no-report")
+    assert done.returncode == 0, done.stderr
+    told = pd.read_parquet(tmp_path / "terminals.parquet").set_index("device_class")
+    trunk_bytes = 4 * (5 * 16 + 16) + 128  # of four features and the bias
+    assert set(told["bytes_up"]["large"]) == {2 * trunk_bytes} and set(told["bytes_up"]["small"]) == {2 * 128}
+    refused = run(TINY, *command, "--seeds", 1, "--methods", "fedavg", "--out", tmp_path / "other", "--no-report")
+    assert refused.returncode == 2
+    assert "terminals.classes.trains = 'head'" in refused.stderr and len(refused.stderr.splitlines()) == 1
+
+
 def test_a_second_run_recomputes_nothing_and_a_changed_one_does(finished: Path) -> None:
     stamps = {path: path.stat().st_mtime_ns for path in finished.glob("trials/*/trial.json")}
     again = run(TINY, "--out", finished, "--no-report")

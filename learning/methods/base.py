@@ -67,6 +67,8 @@ class Method(ABC):
     """Names of the losses it is defined for; empty: all."""
     mixes_heads: ClassVar[bool] = True
     """Whether it averages whole models, so that all tasks must have the same label spaces."""
+    knows_heads_only: ClassVar[bool] = False
+    """Whether it has a use for terminals that train the heads of a model only, see ``setting.heads_only``."""
     sums_updates: ClassVar[bool] = False
     """Whether :meth:`merge` needs no more of the updates than their sum, and takes one that the air has distorted."""
     takes_late: ClassVar[bool] = False

@@ -138,7 +138,8 @@ class FedAvg(Method):
 
         Over the air it is the weighted changes of the model that are sent, and their sum that is heard.
         """
-        parts = [(cohort, arrived, 1.0), *((part.cohort, part.arrived, self._worth(part)) for part in late)]
+        parts = [(cohort, self.averaged(cohort, arrived), 1.0)]
+        parts += [(each.cohort, self.averaged(each.cohort, each.arrived), self._worth(each)) for each in late]
         writes = self.written(cohort.sites, np.concatenate([each.terminals[here] for each, here, _ in parts]))
         mine = self.receive(cohort, work, arrived)
         if late:
@@ -146,11 +147,15 @@ class FedAvg(Method):
             arguments = (parts, mine, *others)
             self.queue.submit(self._average_late, arguments, writes=writes)
         else:
-            self.queue.submit(self._average, (cohort, mine, arrived, distortion), writes=writes)
+            self.queue.submit(self._average, (cohort, mine, parts[0][1], distortion), writes=writes)
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
         """Take in what is not averaged of the updates that arrived, and return what is: here all of it."""
         return work
+
+    def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:
+        """Return (n,) whose part is averaged of the cohort's terminals whose update ``arrived``: here all of them."""
+        return arrived
 
     def written(self, sites: IntArray, senders: IntArray) -> list[Rows]:
         """Return what changes when ``sites`` average what ``senders``, (n,) terminals, have sent."""
@@ -197,6 +202,8 @@ class FedAvg(Method):
         """Average what came in time and what came late at one site; each part has a worth."""
         for parts, *works in batch:
             weights = np.concatenate([worth * self._weights[cohort.terminals[here]] for cohort, here, worth in parts])
+            if not len(weights):
+                continue
             models = np.concatenate([work[here] for (_, here, _), work in zip(parts, works, strict=True)])
             means, sites = np.average(models, axis=0, weights=weights)[None], parts[0][0].sites
             self._sites.values[sites] = self.at_site(sites, means, np.full((1, 1), weights.sum()))

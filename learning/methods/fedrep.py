@@ -9,12 +9,15 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
 from learning.descent import Descend
 from learning.hard_sharing import HardSharing, SharingParameters
+from learning.messages import Plan
+from learning.methods.base import IntArray
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -40,6 +43,10 @@ class FedRep(HardSharing):
         """Return fixed H and K."""
         p = self.parameters
         return FixedControl(p.head_iterations + p.trunk_iterations, p.bs_iterations, p.cloud_rounds)
+
+    def steps(self, plan: Plan) -> IntArray:
+        """Return (terminals,) H, less the steps on the trunk for terminals that train heads only."""
+        return np.where(self._trains_trunk, super().steps(plan), self.parameters.head_iterations)
 
     def schedule(self, model: Any) -> Descend:
         """Heads first, then the trunk."""

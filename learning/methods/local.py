@@ -1,6 +1,7 @@
 """Local training: every terminal fits a model to its own rows and never sends anything.
 
-What a federation has to beat. A task's scores are the mean over the models of its terminals.
+What a federation has to beat. A task's scores are the mean over the models of its terminals. One that trains heads only
+does so on the trunk that all start from.
 """
 
 from __future__ import annotations
@@ -53,6 +54,7 @@ class Local(Method):
         ("hierarchical", "asynchronous", "decentralised"), "it has nothing to send"
     )
     mixes_heads = False
+    knows_heads_only = True
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)

@@ -24,7 +24,7 @@ from learning.setting import Setting
 from learning.torch_model import TorchModel
 from netsim.port import CLOUD, Cohort, Node
 from netsim.simulation import Result, simulate
-from netsim.world import build_world
+from netsim.world import build_ground, build_world
 from scenarios import loading
 from scenarios.schema import Scenario
 from scenarios.streams import Streams
@@ -250,7 +250,11 @@ def setting_for(scenario: Scenario, seed: int = 0, eager: bool = False) -> Setti
     """Return a fresh setting of a scenario."""
     streams = Streams(seed)
     tasks = load_tasks(scenario.data, scenario.learning.loss, Streams(0))
-    return build_setting(scenario, build_federation(scenario, tasks, streams), streams, eager=eager)
+    federation = build_federation(scenario, tasks, streams)
+    heads_only = None
+    if any(kind.trains == "head" for kind in scenario.terminals.classes):
+        heads_only = build_ground(scenario, federation.terminal_task, len(tasks), streams).heads_only
+    return build_setting(scenario, federation, streams, eager=eager, heads_only=heads_only)
 
 
 def simulated(scenario: Scenario, key: str, seed: int = 0, eager: bool = False) -> tuple[Result, Any]:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 
 from learning import trunks
 from learning.build import build_method
@@ -18,9 +16,7 @@ from learning.data.federate import Federation
 from learning.messages import Plan
 from learning.methods.fedper import FedPer, JointParameters
 from learning.methods.fedrep import AlternatingParameters, FedRep
-from learning.primal_dual.losses import make_loss
 from learning.setting import Setting
-from learning.shared_trunk import SharedTrunkModel
 from netsim.port import CLOUD
 from netsim.simulation import simulate
 from netsim.world import build_world
@@ -33,20 +29,22 @@ from tests.learning.driving import (
     random_federation,
     scenario_of,
     setting_for,
-    setting_of,
     simulated,
     weights_of,
 )
+from tests.learning.sharing import (
+    EVERYTHING,
+    METHODS,
+    MODEL,
+    SHARED,
+    TRUNK,
+    joint_loss,
+    rounds,
+    shared_setting,
+    torch_copies,
+)
 
-Array = NDArray[Any]
 VECTORS = json.loads((Path(__file__).parents[1] / "data" / "hard_sharing_toy.json").read_text())
-EVERYTHING = 1000
-
-
-def shared_setting(federation: Federation, loss: str = "logistic", make: Any = trunks.mlp, **arguments: Any) -> Setting:
-    """Return a setting whose model has a trunk and heads, with next to no ridge."""
-    setting = setting_of(federation, loss, lambda1=1e-30, lambda2=0.0)
-    return replace(setting, model=SharedTrunkModel(make, arguments, federation, make_loss(loss), "cpu"))
 
 
 # The linear toy -----------------------------------------------------------------------------------------------
@@ -73,16 +71,6 @@ def toy_method(name: str) -> Any:
     method._cloud.values[:] = trunk.ravel()
     method._held.values[:] = np.concatenate([trunk.ravel(), [0.1, 0.1]])
     return method
-
-
-def rounds(method: Any, count: int) -> None:
-    """Run cloud rounds in which every update arrives, without measuring."""
-    plan, sites = method.make_controller().plan(None), list(range(method.setting.tasks))
-    for _ in range(count):
-        method.adopt(np.array(sites))
-        cohort = cohort_of(method.setting.federation, sites)
-        method.merge(cohort, method.train(cohort, plan), np.full(len(cohort.terminals), True))
-        method.combine()
 
 
 def objective(method: Any) -> float:
@@ -138,34 +126,7 @@ def test_one_step_of_everybody_is_centralised_multi_task_sgd(weighting: str) -> 
     assert np.abs(found[0] - found[1]).max() > 1e-3
 
 
-def torch_copies(models: Array, features: int, width: int) -> tuple[torch.nn.Module, list[torch.nn.Module]]:
-    """Return a trunk and one head a terminal as ordinary modules, with the (M, P) parameters."""
-    trunk = torch.nn.Sequential(torch.nn.Linear(features, width), torch.nn.Tanh()).double()
-    heads: list[torch.nn.Module] = [torch.nn.Linear(width, 1).double() for _ in models]
-    for model, head in zip(models, heads, strict=True):
-        flat = torch.as_tensor(model)
-        torch.nn.utils.vector_to_parameters(flat[: width * (features + 1)], trunk.parameters())
-        torch.nn.utils.vector_to_parameters(flat[width * (features + 1) :], head.parameters())
-    return trunk, heads
-
-
-def joint_loss(
-    trunk: torch.nn.Module, heads: list[torch.nn.Module], federation: Federation, shares: Array
-) -> torch.Tensor:
-    """Return the weighted sum over terminals of the mean logistic loss of each one's rows."""
-    cuts, total = federation.terminal_offsets, torch.zeros((), dtype=torch.float64)
-    for k, (head, share) in enumerate(zip(heads, shares, strict=True)):
-        X, y = (torch.as_tensor(a[cuts[k] : cuts[k + 1]]) for a in (federation.X, federation.y))
-        total = total + share * torch.nn.functional.softplus(-y * head(trunk(X))[:, 0]).mean()
-    return total
-
-
 # What travels -------------------------------------------------------------------------------------------------
-
-MODEL = {"loss": "logistic", "model": "learning.trunks:mlp", "model_arguments": {"width": 6}, "lambda1": 1e-4}
-METHODS = {"fedrep": {"head_iterations": 3}, "fedper": {"local_iterations": 4}, "fedavg": {}, "local": {"chunks": 3}}
-SHARED = {"learning": MODEL, "budget": {"cost": 400}, "methods": METHODS}
-TRUNK = 5 * 6 + 6  # four features and the bias
 
 
 @pytest.mark.parametrize("name", ["fedrep", "fedper"])
