@@ -1,1 +1,1 @@
-"""From what a run recorded to what it shows: tables, figures and a report, read from a result folder alone."""
+"""From what a run recorded to what it shows: tables, figures and a report; only its commands have anything run."""
