@@ -106,7 +106,7 @@ class HardSharing(FedAvg):
         who, sites = cohort.terminals, owners(cohort)
         self.queue.submit(self._take_trunk, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
         numbers = self.next_rounds(who)
-        return self._descent.submit(who, self._held, who, plan.local_iterations, numbers)
+        return self._descent.submit(who, self._held, who, plan.steps(who), numbers)
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
         """Let the terminals keep the heads of updates that arrived, and return the trunks, which are averaged."""

@@ -6,15 +6,17 @@ learning", ICML 2021.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
+import numpy as np
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
 from learning.control.fixed import FixedControl
 from learning.descent import Descend
 from learning.hard_sharing import HardSharing, SharingParameters
+from learning.methods.base import Array
+from learning.primal_dual.jobs import SgdJobs
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -42,5 +44,11 @@ class FedRep(HardSharing):
         return FixedControl(p.head_iterations + p.trunk_iterations, p.bs_iterations, p.cloud_rounds)
 
     def schedule(self, model: Any) -> Descend:
-        """Heads first, then the trunk."""
-        return partial(model.descend_in_turn, head_steps=self.parameters.head_iterations)
+        """Heads first, then the trunk, in proportion to the parameters whatever H a plan gives to a terminal."""
+        p = self.parameters
+
+        def in_turn(jobs: SgdJobs) -> Array:
+            heads = jobs.steps * p.head_iterations // (p.head_iterations + p.trunk_iterations)
+            return np.asarray(model.descend_in_turn(jobs, heads))
+
+        return in_turn
