@@ -53,7 +53,13 @@ class LocalEM:
         self.mixture = Mixture(setting.model, setting.loss, components)
 
     def submit(
-        self, terminals: IntArray, models: State, rows: IntArray, shares: State, steps: int | IntArray, numbers: IntArray
+        self,
+        terminals: IntArray,
+        models: State,
+        rows: IntArray,
+        shares: State,
+        steps: int | IntArray,
+        numbers: IntArray,
     ) -> Pending:
         """Submit an E-step and ``steps`` SGD steps of each component; the value will be the (n, M P + M) mixtures.
 

@@ -1,11 +1,13 @@
 """The population of the comparison on planted mixtures: 20 terminals that learn and 4 that come when it is over.
 
 As in O. Marfoq et al., "Federated multi-task learning under a mixture of distributions", NeurIPS 2021, appendix I.1:
-150 features and a constant, 3 rules, shares from Dirichlet(0.4), min(50 + LogNormal(4, 2), 1000) training rows.
+150 features and a constant, 3 rules, shares from Dirichlet(0.4), min(50 + LogNormal(4, 2), 1000) training rows. Drawn
+with this project's generator, or, for numbers that were measured elsewhere, as the authors' program draws it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,23 +82,56 @@ class Population:
 
 
 def population(seed: int) -> Population:
-    """Return a draw."""
+    """Return a draw of this project's generator."""
     streams = Streams(seed)
     made = mixture_tasks(SEEN + UNSEEN, FEATURES, RULES, CONCENTRATION, NOISE, 50, 1000, streams)
     rules = planted_components(RULES, FEATURES, streams)
-    training, test, best = [], [], []
+    shares = [planted_shares(task, RULES, CONCENTRATION, streams) for task in range(len(made))]
+    parts = []
     for task, rows in enumerate(map(len, made)):
-        shares = planted_shares(task, RULES, CONCENTRATION, streams)
-        X, y = mixture_rows(task, rows + TEST_ROWS, rules, shares, NOISE, streams)
-        likely = norm.cdf(X[rows:] @ rules.T / NOISE) @ shares > 0.5
-        best.append(np.mean(likely == (y[rows:] > 0.0)))
-        X = np.column_stack([X, np.ones(len(X))])
-        training.append((X[:rows], y[:rows]))
-        test.append((X[rows:], y[rows:]))
-    parts = (_joined(part) for part in (training[:SEEN], test[:SEEN], training[SEEN:], test[SEEN:]))
-    return Population(*parts, float(np.mean(best[:SEEN])))
+        X, y = mixture_rows(task, rows + TEST_ROWS, rules, shares[task], NOISE, streams)
+        parts.append(((X[:rows], y[:rows]), (X[rows:], y[rows:])))
+    return _gathered(parts, rules, np.array(shares))
 
 
-def _joined(parts: list[tuple[Array, Array]]) -> Rows:
+def published_draw(seed: int = 12345) -> Population:
+    """Return the draw of the authors' program (github.com/omarfoq/FedEM) with its seed: the same numbers, in its order.
+
+    They are those of numpy's legacy generator, whose stream does not change.
+    """
+    source = np.random.RandomState(seed)
+    rows = np.minimum(source.lognormal(4.0, 2.0, SEEN + UNSEEN).astype(int) + 50, 1000).tolist()
+    shares = np.array([source.dirichlet(np.full(RULES, CONCENTRATION)) for _ in rows])
+    rules = source.uniform(-1.0, 1.0, (RULES, FEATURES))
+    sets = [
+        (_legacy_rows(n, own, rules, source), _legacy_rows(TEST_ROWS, own, rules, source))
+        for n, own in zip(rows, shares, strict=True)
+    ]
+    return _gathered(sets, rules, shares)
+
+
+def _legacy_rows(n: int, shares: Array, rules: Array, source: np.random.RandomState) -> tuple[Array, Array]:
+    rule = np.repeat(np.arange(RULES), source.multinomial(n, shares))
+    X = source.uniform(-1.0, 1.0, (n, FEATURES))
+    margin = np.einsum("nd,nd->n", X, rules[rule]) + source.normal(size=n, scale=NOISE)
+    order = np.arange(n)
+    source.shuffle(order)
+    return X[order], np.where(margin[order] > 0.0, 1.0, -1.0)
+
+
+def _gathered(parts: list[tuple[tuple[Array, Array], tuple[Array, Array]]], rules: Array, shares: Array) -> Population:
+    """Return training and test rows of all terminals with a constant added, and what an oracle makes of them."""
+    best = [
+        np.mean((norm.cdf(X @ rules.T / NOISE) @ own > 0.5) == (y > 0.0))
+        for (_, (X, y)), own in zip(parts[:SEEN], shares, strict=False)
+    ]
+    training, test = zip(*parts, strict=True)
+    rows = (_joined(part) for part in (training[:SEEN], test[:SEEN], training[SEEN:], test[SEEN:]))
+    return Population(*rows, float(np.mean(best)))
+
+
+def _joined(parts: Sequence[tuple[Array, Array]]) -> Rows:
     X, y = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return Rows(X, y, np.concatenate([[0], np.cumsum([len(labels) for _, labels in parts])]))
+    return Rows(
+        np.column_stack([X, np.ones(len(X))]), y, np.concatenate([[0], np.cumsum([len(labels) for _, labels in parts])])
+    )
