@@ -184,7 +184,7 @@ class SharedTrunkModel:
         return self._descend(jobs, None)
 
     def descend_in_turn(self, jobs: SgdJobs, head_steps: IntArray) -> Array:
-        """Return what :meth:`descend` does if the first (T,) steps move the heads only, and the others the trunk only."""
+        """Return what :meth:`descend` does if the first (T,) steps move only heads, and the others only the trunk."""
         return self._descend(jobs, head_steps)
 
     def _descend(self, jobs: SgdJobs, head_steps: IntArray | None) -> Array:

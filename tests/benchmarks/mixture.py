@@ -108,6 +108,7 @@ def entries() -> list[Entry]:
         ),
         Entry("clustered_fl", "clustered_fl"),
         Entry("fedem 3", "fedem", {"spread": SPREAD}),
+        Entry("fedem 3, equal weights", "fedem", {"spread": SPREAD} | equal),
         Entry("fedrep 3", "fedrep", {"head_iterations": 2, "trunk_iterations": 1}, passes=3, kind="trunk"),
         Entry("gossip ER", "gossip", run=random),
         Entry("gossip ring", "gossip", run=ring),
