@@ -110,7 +110,7 @@ class HardSharing(FedAvg):
 
     def steps(self, plan: Plan) -> IntArray:
         """Return (terminals,) the steps each takes for an update."""
-        return np.full(self.setting.terminals, plan.local_iterations)
+        return plan.steps(np.arange(self.setting.terminals))
 
     def visits(self, plan: Plan) -> Array:
         """Return (terminals,) rows visited for an update."""

@@ -37,8 +37,8 @@ class Heads:
         """Return (n, outputs) scores of all heads, side by side, of (n, d) rows."""
         seen = self._trunk(flat[: self._trunk.size], X)
         parts = torch.split(flat[self._trunk.size :], self._sizes)
-        scores = [head(part, seen).reshape(X.shape[0], -1) for head, part in zip(self._heads, parts, strict=True)]
-        return torch.cat(scores, dim=1)
+        heads = zip(self._heads, parts, self.targets, strict=True)
+        return torch.cat([head(part, seen).reshape(X.shape[0], target.outputs) for head, part, target in heads], dim=1)
 
     def gradient(self, flat: Tensor, moving: slice, X: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         """Return the gradient of the weighted sum of the rows' losses in the ``moving`` part of the parameters.

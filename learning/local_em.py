@@ -53,7 +53,13 @@ class LocalEM:
         self.mixture = Mixture(setting.model, setting.loss, components)
 
     def submit(
-        self, terminals: IntArray, models: State, rows: IntArray, shares: State, steps: int, numbers: IntArray
+        self,
+        terminals: IntArray,
+        models: State,
+        rows: IntArray,
+        shares: State,
+        steps: int | IntArray,
+        numbers: IntArray,
     ) -> Pending:
         """Submit an E-step and ``steps`` SGD steps of each component; the value will be the (n, M P + M) mixtures.
 
@@ -61,14 +67,14 @@ class LocalEM:
             terminals: (n,) whose rows.
             models: the first M P columns are components; ``rows`` (n,) says which of them each terminal starts from.
             shares: a row for every terminal, whose last M columns are its shares before.
-            steps: SGD steps.
+            steps: SGD steps, of all or (n,).
             numbers: (n,) how many rounds each terminal has done before.
         """
-        arguments = (terminals, models, rows, shares, steps, numbers)
+        arguments = (terminals, models, rows, shares, np.broadcast_to(steps, len(terminals)), numbers)
         used = [(models, rows), (shares, terminals)]
         return self._setting.queue.submit(self._run, arguments, reads=used, weight=len(terminals) * self._components)
 
-    def visits(self, steps: int) -> tuple[Array, Array]:
+    def visits(self, steps: int | IntArray) -> tuple[Array, Array]:
         """Return (terminals,) visits of a row in a round, and those of them that do not grow with the steps.
 
         A component's visit of a row counts as one: forward and backward in SGD, and forward alone in the E-step, as it
@@ -86,7 +92,7 @@ class LocalEM:
         shares = np.concatenate([state.values[chosen, -M:] for state, chosen in zip(states, owners, strict=True)])
         X, y, offsets = self._rows_of(who)
         responsibilities, shares = expectation(self.mixture.losses(models, X, y, offsets), shares, offsets)
-        reached = self._maximise(who, models, np.repeat(steps, sizes), np.concatenate(numbers), responsibilities)
+        reached = self._maximise(who, models, np.concatenate(steps), np.concatenate(numbers), responsibilities)
         return np.split(np.hstack([reached, shares]), np.cumsum(sizes)[:-1])
 
     def _maximise(

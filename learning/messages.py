@@ -27,6 +27,11 @@ class Plan:
     each: IntArray | None = field(default=None, compare=False)
     deadline_s: float | None = None
 
+    @property
+    def everybodys(self) -> int | IntArray:
+        """H, of all alike or (terminals,)."""
+        return self.local_iterations if self.each is None else self.each
+
     def steps(self, terminals: IntArray) -> IntArray:
         """Return (n,) H of some terminals."""
         return np.full(len(terminals), self.local_iterations) if self.each is None else self.each[terminals]

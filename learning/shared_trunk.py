@@ -185,27 +185,25 @@ class SharedTrunkModel:
 
     def descend(self, jobs: SgdJobs) -> Array:
         """See :meth:`~learning.models.Model.descend`: every step moves trunk and heads, or heads only."""
-        return self._descend(jobs, lambda kind, step: slice(0, kind.size))
+        return self._descend(jobs, None)
 
-    def descend_in_turn(self, jobs: SgdJobs, head_steps: int) -> Array:
-        """Return what :meth:`descend` does if the first steps move the heads only, and the others the trunk only."""
-        trunk = self.trunk_size
-        return self._descend(jobs, lambda kind, step: slice(trunk, kind.size) if step < head_steps else slice(0, trunk))
+    def descend_in_turn(self, jobs: SgdJobs, head_steps: IntArray) -> Array:
+        """Return what :meth:`descend` does if the first (T,) steps move only heads, and the others only the trunk."""
+        return self._descend(jobs, head_steps)
 
-    def _descend(self, jobs: SgdJobs, moving: Callable[[Heads, int], slice]) -> Array:
-        def on_the_heads(kind: Heads, step: int) -> slice:
-            part = moving(kind, step)
-            return slice(max(part.start, self.trunk_size), max(part.stop, self.trunk_size))
-
+    def _descend(self, jobs: SgdJobs, head_steps: IntArray | None) -> Array:
         reached, kinds = np.array(jobs.w, np.float64), self._kind_of_terminal[jobs.terminals]
         for number, confined in product(np.unique(kinds).tolist(), (False, True)):
-            alike = (kinds == number) & (self._heads_only[jobs.terminals] == confined)
-            chosen, kind, rule = np.flatnonzero(alike), self._kinds[number], on_the_heads if confined else moving
-            if len(chosen):
-                reached[chosen, : kind.size] = self._side_by_side(kind, _part(jobs, chosen), rule)
+            chosen = np.flatnonzero((kinds == number) & (self._heads_only[jobs.terminals] == confined))
+            if len(chosen) == 0:
+                continue
+            kind, mine = self._kinds[number], _part(jobs, chosen)
+            own = mine.steps + jobs.before if confined else None if head_steps is None else head_steps[chosen]
+            heads = None if own is None else torch.as_tensor(own, device=self._device)
+            reached[chosen, : kind.size] = self._side_by_side(kind, mine, heads)
         return reached
 
-    def _side_by_side(self, kind: Heads, jobs: SgdJobs, moving: Callable[[Heads, int], slice]) -> Array:
+    def _side_by_side(self, kind: Heads, jobs: SgdJobs, head_steps: Tensor | None) -> Array:
         tensors = (torch.as_tensor(a[:, : kind.size], device=self._device) for a in (jobs.w, jobs.anchor))
         flat, anchor = (tensor.to(torch.float64) for tensor in tensors)
         flat = flat.clone()
@@ -213,13 +211,20 @@ class SharedTrunkModel:
         rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
         for step, batch in enumerate(reference_solver.minibatches(self._rows, jobs), start=jobs.before):
             X, labels = self._rows.X[batch.chosen], self._labels[batch.chosen, : len(kind.targets)]
-            part = moving(kind, step)
-            if part.start == part.stop:
-                continue
+            part, turn = self._turn(kind, None if head_steps is None else step < head_steps)
             slope = self._gradients(kind, flat, part, X, labels, batch.weights)
             slope = slope + jobs.ridge * flat[:, part] + proximal * (flat[:, part] - anchor[:, part])
-            flat[:, part] = torch.where(batch.active[:, None], flat[:, part] - rate * slope, flat[:, part])
+            flat[:, part] = torch.where(batch.active[:, None] & turn, flat[:, part] - rate * slope, flat[:, part])
         return np.asarray(flat.cpu().numpy())
+
+    def _turn(self, kind: Heads, on_heads: Tensor | None) -> tuple[slice, Tensor]:
+        """Return which part to differentiate in, and (T, part) or a scalar: whose turn it is."""
+        if on_heads is None or bool(on_heads.all()) or not bool(on_heads.any()):
+            first = self.trunk_size if on_heads is not None and bool(on_heads.all()) else 0
+            last = self.trunk_size if on_heads is not None and first == 0 else kind.size
+            return slice(first, last), torch.ones((), dtype=torch.bool, device=self._device)
+        in_heads = torch.arange(kind.size, device=self._device) >= self.trunk_size
+        return slice(0, kind.size), in_heads == on_heads[:, None]
 
     def _gradients(self, kind: Heads, flat: Tensor, part: slice, X: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         def gradient(w: Tensor, x: Tensor, y: Tensor, share: Tensor) -> Tensor:

@@ -62,10 +62,10 @@ class DFedEM(Gossip):
 
     def sizes(self, plan: Plan) -> Sizes:
         """All M models to every neighbour."""
-        samples, fixed = self._em.visits(plan.local_iterations)
+        samples, fixed = self._em.visits(plan.everybodys)
         return replace(super().sizes(plan), samples=samples, fixed_samples=fixed)
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit an E-step and H SGD steps of each of the terminals' own models."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._em.submit(who, self._models, who, self._models, plan.local_iterations, numbers)
+        return self._em.submit(who, self._models, who, self._models, plan.steps(who), numbers)

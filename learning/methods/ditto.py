@@ -45,8 +45,8 @@ class Ditto(PersonalAveraging):
 
     def visits(self, plan: Plan) -> Array:
         """Both descents."""
-        personal = self.parameters.personal_iterations or plan.local_iterations
-        return self._descent.visits(plan.local_iterations) + self._descent.visits(personal)
+        personal = self.parameters.personal_iterations or plan.everybodys
+        return self._descent.visits(plan.everybodys) + self._descent.visits(personal)
 
     def local(self, work: LocalRound) -> Trained:
         """Steps of the personal model towards the model received, and of a copy of that."""

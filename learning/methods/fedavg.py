@@ -115,7 +115,7 @@ class FedAvg(Method):
 
     def visits(self, plan: Plan) -> Array:
         """Return (terminals,) rows visited for an update."""
-        return self._descent.visits(plan.local_iterations)
+        return self._descent.visits(plan.everybodys)
 
     def adopt(self, sites: IntArray) -> None:
         """Continue from the global model."""
@@ -124,7 +124,7 @@ class FedAvg(Method):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H SGD steps from the model received."""
         terminals, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(terminals, self._sites, owners(cohort), plan.local_iterations, numbers)
+        return self._descent.submit(terminals, self._sites, owners(cohort), plan.steps(terminals), numbers)
 
     def merge(
         self,

@@ -62,13 +62,13 @@ class FedEM(FedAvg):
 
     def sizes(self, plan: Plan) -> Sizes:
         """All M models everywhere."""
-        samples, fixed = self._em.visits(plan.local_iterations)
+        samples, fixed = self._em.visits(plan.everybodys)
         return replace(super().sizes(plan), samples=samples, fixed_samples=fixed)
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit an E-step and H SGD steps of each model received."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._em.submit(who, self._sites, owners(cohort), self._shares, plan.local_iterations, numbers)
+        return self._em.submit(who, self._sites, owners(cohort), self._shares, plan.steps(who), numbers)
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
         """Let the senders keep their shares; the models are left to be averaged."""

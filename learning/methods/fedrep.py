@@ -6,7 +6,6 @@ learning", ICML 2021.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +16,8 @@ from learning.control.fixed import FixedControl
 from learning.descent import Descend
 from learning.hard_sharing import HardSharing, SharingParameters
 from learning.messages import Plan
-from learning.methods.base import IntArray
+from learning.methods.base import Array, IntArray
+from learning.primal_dual.jobs import SgdJobs
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
@@ -46,8 +46,18 @@ class FedRep(HardSharing):
 
     def steps(self, plan: Plan) -> IntArray:
         """Return (terminals,) H, less the steps on the trunk for terminals that train heads only."""
-        return np.where(self._trains_trunk, super().steps(plan), self.parameters.head_iterations)
+        steps = super().steps(plan)
+        return np.where(self._trains_trunk, steps, self._on_heads(steps))
+
+    def _on_heads(self, steps: IntArray) -> IntArray:
+        """Return how many of the steps are on the heads: in proportion to the parameters, whatever H a plan gives."""
+        p = self.parameters
+        return np.asarray(steps * p.head_iterations // (p.head_iterations + p.trunk_iterations))
 
     def schedule(self, model: Any) -> Descend:
         """Heads first, then the trunk."""
-        return partial(model.descend_in_turn, head_steps=self.parameters.head_iterations)
+
+        def in_turn(jobs: SgdJobs) -> Array:
+            return np.asarray(model.descend_in_turn(jobs, self._on_heads(jobs.steps)))
+
+        return in_turn

@@ -79,14 +79,14 @@ class Gossip(Method):
 
     def sizes(self, plan: Plan) -> Sizes:
         """A model to every neighbour."""
-        visits = self._descent.visits(plan.local_iterations)
+        visits = self._descent.visits(plan.everybodys)
         bits = self.setting.message_bits(self._mixer.shared)
         return Sizes(0.0, 0.0, bits, 0.0, visits, np.zeros_like(visits))
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H SGD steps from the terminals' own models."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(who, self._models, who, plan.local_iterations, numbers)
+        return self._descent.submit(who, self._models, who, plan.steps(who), numbers)
 
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Nothing is merged at base stations."""

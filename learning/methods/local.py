@@ -71,13 +71,13 @@ class Local(Method):
 
     def sizes(self, plan: Plan) -> Sizes:
         """Nothing travels."""
-        visits = self._descent.visits(plan.local_iterations)
+        visits = self._descent.visits(plan.everybodys)
         return Sizes(0.0, 0.0, 0.0, 0.0, visits, np.zeros_like(visits))
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit one chunk of SGD on each terminal's own rows."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(who, self._models, who, plan.local_iterations, numbers)
+        return self._descent.submit(who, self._models, who, plan.steps(who), numbers)
 
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Keep the new models of the terminals that finished."""

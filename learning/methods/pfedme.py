@@ -51,7 +51,7 @@ class PFedMe(PersonalAveraging):
 
     def visits(self, plan: Plan) -> Array:
         """All inner steps."""
-        return self._inner.visits(plan.local_iterations * self.parameters.inner_iterations)
+        return self._inner.visits(plan.everybodys * self.parameters.inner_iterations)
 
     def local(self, work: LocalRound) -> Trained:
         """R times: find the personal model near the copy, move the copy towards it."""

@@ -14,6 +14,7 @@ from learning.primal_dual.jobs import Sampling
 from learning.primal_dual.losses import Loss
 
 _MASK = 0xFFFFFFFF
+_AHEAD = 64  # steps whose random words are made together, a multiple of 4
 
 
 def _wide_product(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,9 +24,16 @@ def _wide_product(a: int, b: Tensor) -> tuple[Tensor, Tensor]:
     return high >> 16, ((high & 0xFFFF) << 16) | (low & 0xFFFF)
 
 
-def philox_words(block: int, rounds: Tensor, terminals: Tensor, key: tuple[int, int]) -> list[Tensor]:
-    """Return the four (T,) int64 words of ``scenarios.streams.philox((block, rounds, terminals, 0), key)``."""
-    c0, c1, c2, c3 = torch.full_like(rounds, block), rounds, terminals, torch.zeros_like(rounds)
+def philox_words(blocks: Tensor, rounds: Tensor, terminals: Tensor, key: tuple[int, int]) -> list[Tensor]:
+    """Return the four (b, T) int64 words of ``scenarios.streams.philox((block, rounds, terminals, 0), key)``.
+
+    Args:
+        blocks: (b,) int64.
+        rounds, terminals: (T,) int64.
+        key: two 32-bit words.
+    """
+    c1, c0 = torch.broadcast_tensors(rounds, blocks[:, None])
+    c2, c3 = terminals.expand_as(c1), torch.zeros_like(c1)
     k0, k1 = key
     for _ in range(10):
         (high0, low0), (high1, low1) = _wide_product(0xD2511F53, c0), _wide_product(0xCD9E8D57, c2)
@@ -41,18 +49,19 @@ def row_stream(
     size = counts.clamp(min=1)
     identity = torch.arange(int(size.max()) if len(size) else 1, device=counts.device)
     order = identity.repeat(len(counts), 1)
-    step, words = 0, [torch.zeros_like(counts)] * 4
+    step, words = 0, torch.zeros_like(counts)[None]
     while True:
-        if step % 4 == 0 and sampling != Sampling.CYCLIC:
-            words = philox_words(step // 4, rounds, terminals, key)
-        position = step % size
+        if step % _AHEAD == 0 and sampling != Sampling.CYCLIC:
+            blocks = torch.arange(step // 4, (step + _AHEAD) // 4, device=counts.device)
+            words = torch.stack(philox_words(blocks, rounds, terminals, key), dim=1).flatten(0, 1)
+        position, word = step % size, words[step % len(words)]
         if sampling == Sampling.UNIFORM:
-            yield (words[step % 4] * size) >> 32
+            yield (word * size) >> 32
         elif sampling == Sampling.CYCLIC:
             yield position
         else:
             order = torch.where((position == 0)[:, None], identity, order)
-            other = position + ((words[step % 4] * (size - position)) >> 32)
+            other = position + ((word * (size - position)) >> 32)
             picked = order.gather(1, other[:, None])
             order.scatter_(1, other[:, None], order.gather(1, position[:, None]))
             order.scatter_(1, position[:, None], picked)

@@ -25,10 +25,15 @@ TRUNK = 5 * 6 + 6  # four features and the bias
 
 
 def shared_setting(
-    federation: Federation, loss: str = "logistic", make: Any = trunks.mlp, heads_only: Any = None, **arguments: Any
+    federation: Federation,
+    loss: str = "logistic",
+    make: Any = trunks.mlp,
+    heads_only: Any = None,
+    eager: bool = False,
+    **arguments: Any,
 ) -> Setting:
     """Return a setting whose model has a trunk and heads, with next to no ridge."""
-    setting = setting_of(federation, loss, lambda1=1e-30, lambda2=0.0)
+    setting = setting_of(federation, loss, lambda1=1e-30, lambda2=0.0, eager=eager)
     model = SharedTrunkModel(make, arguments, federation, make_loss(loss), "cpu", heads_only)
     return replace(setting, model=model, heads_only=heads_only)
 

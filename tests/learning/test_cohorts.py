@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from learning.hard_sharing import HardSharing
 from learning.messages import Plan, counts, owners
 from learning.methods import registry
 from learning.methods.base import Method
 from netsim.port import CLOUD, Cohort, Observation
 from tests.learning.driving import Driver, cohort_of, random_federation, setting_of, weights_of
+from tests.learning.sharing import shared_setting
 
 HIERARCHICAL = [name for name in registry.names() if registry.find(name).protocols[0] == "hierarchical"]
 
@@ -24,7 +26,8 @@ def method_of(name: str, loss: str, eager: bool = False, **parameters: Any) -> M
     """Return a fresh method on ragged terminals, five a task."""
     kind = registry.find(name)
     federation = random_federation(11, tasks=4, terminals=5, loss=loss)
-    return kind(setting_of(federation, loss, eager=eager), registry.parameters(kind, parameters, name))
+    make = shared_setting if issubclass(kind, HardSharing) else setting_of
+    return kind(make(federation, loss, eager=eager), registry.parameters(kind, parameters, name))
 
 
 def arrives(terminal: int, iteration: int) -> bool:

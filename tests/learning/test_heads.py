@@ -11,12 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from learning import trunks
 from learning.build import build_method, load_tasks
-from learning.data.federate import Federation
+from learning.data.federate import Evaluation, Federation
 from learning.data.smartwatch import EXERCISES, smartwatch_tasks
 from learning.data.targets import Target
 from learning.evaluation import MEASURES
 from learning.head_evaluation import losses_of
+from learning.methods import registry
 from learning.metrics import rmse
 from learning.primal_dual.jobs import SgdJobs
 from learning.primal_dual.losses import make_loss
@@ -26,7 +28,15 @@ from scenarios.errors import ScenarioError
 from scenarios.schema import Data
 from scenarios.streams import Streams
 from tests.learning import user_modules
-from tests.learning.driving import fingerprint, scenario_of, setting_for, simulated, weights_of
+from tests.learning.driving import (
+    fingerprint,
+    random_federation,
+    scenario_of,
+    setting_for,
+    setting_of,
+    simulated,
+    weights_of,
+)
 
 Array = NDArray[Any]
 KINDS = ["binary", "classes:3", "values", "both"]
@@ -279,3 +289,18 @@ def test_there_are_no_heads_for_tasks_that_take_no_part() -> None:
     unseen = {"data": MIXED["data"] | {"unseen_tasks": 1}}
     with pytest.raises(ScenarioError, match=r"^data.unseen_tasks = 1: allowed: 0 with a model with heads"):
         setting_for(scenario_of(MIXED, unseen))
+
+
+def test_a_split_without_rows_is_scored_under_heads_as_without() -> None:
+    federation = random_federation(0)
+    nothing = Evaluation(federation.X[:0], federation.y[:0], np.zeros(4, np.int64))
+    setting = setting_of(replace(federation, validation=nothing), "logistic")
+    model = SharedTrunkModel(trunks.linear_trunk, {"width": 2}, setting.federation, setting.loss, "cpu")
+    kind = registry.find("fedper")
+    method: Any = kind(replace(setting, model=model), registry.parameters(kind, {}, "methods.x"))
+    measured = method.evaluate(CLOUD)
+    method.settle()
+    by_split = {
+        split: [r["accuracy"] for r in measured.tasks if r["split"] == split] for split in ("validation", "test")
+    }
+    assert np.isnan(by_split["validation"]).all() and np.isfinite(by_split["test"]).all()
