@@ -75,10 +75,10 @@ class Sizes(Protocol):
         """(terminals,) those that do not grow with H, such as a certificate's; C_dev is charged for the rest."""
 
 
-def update_bits(sizes: Sizes, terminals: IntArray | int) -> NDArray[np.float64]:
-    """Return what terminals, (n,) or one, send back: an array of their shape."""
+def update_bits(sizes: Sizes, terminals: IntArray) -> NDArray[np.float64]:
+    """Return (n,) what terminals send back."""
     own = sizes.own_update_bits
-    return np.full(np.shape(terminals), sizes.update_bits, np.float64) if own is None else np.asarray(own[terminals])
+    return np.full(len(terminals), sizes.update_bits, np.float64) if own is None else np.asarray(own[terminals])
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,7 +14,7 @@ from netsim.battery import Battery
 from netsim.collection import Gathering
 from netsim.compute import Luck, computing_w, duration_s, slowest_hz
 from netsim.participation import Participation, ParticipationLog
-from netsim.port import Sizes, update_bits
+from netsim.port import Sizes
 from netsim.relay import relay
 from netsim.upload import Upload
 from netsim.world import World
@@ -82,6 +82,7 @@ class Terminal:
         self._cpu_hz = self.device.cpu_hz
         self._access_delay_s = world.scenario.network.uplink.access_delay_s
         self._cost_per_sample = world.scenario.budget.cost_per_local_iteration
+        self._carries_late = world.scenario.collection.late == "carry"
         self._steps: Steps | None = None
         self._process: Process | None = None
         self._working = False
@@ -148,7 +149,8 @@ class Terminal:
 
     def sends_bits(self, assignment: Assignment) -> float:
         """Return the size of its answer to an assignment."""
-        return update_bits(assignment.sizes, self.index).item()
+        own = assignment.sizes.own_update_bits
+        return assignment.sizes.update_bits if own is None else own.item(self.index)
 
     @property
     def cut(self) -> bool:
@@ -272,7 +274,7 @@ class Terminal:
         gathering = assignment.gathering
         row.outcome = "merged" if gathering.wanted else "late"
         row.finish_s = self.env.now
-        if self.world.scenario.collection.late == "carry":
+        if self._carries_late:
             row.staleness = float(gathering.age)
         gathering.arrive(self.index)
 

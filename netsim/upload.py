@@ -75,9 +75,8 @@ class Upload:
         unsent_bits = self.left_bits
         if self._transfer is not None:
             unsent_bits = self._uplink.cancel(self._transfer) * self._fade
-            self.left_bits = (
-                self._transfer.bits * self._fade
-            )  # where all send together it is known only when they begin
+            # Where all send together it is known only when they begin.
+            self.left_bits = self._transfer.bits * self._fade
             self._transfer = None
         self._count(unsent_bits)
         self.world.budget.refund("bytes", unsent_bits / 8.0)
