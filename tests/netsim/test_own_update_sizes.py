@@ -117,7 +117,11 @@ def test_bytes_add_up_whatever_happens(where: World, method: Counting) -> None:
     for row in result.participation:
         tries[row["terminal"]] += 1
         merged[row["terminal"]] += row["outcome"] == "merged"
-    repeated = where.scenario.base_stations.outage is not None  # what a failure cuts off may be sent again
+    moves = where.scenario.mobility
+    # What a failure cuts off may be sent again, and so is what an upload that restarts in another cell had sent.
+    repeated = where.scenario.base_stations.outage is not None or (
+        moves is not None and moves.handover.in_flight == "restart"
+    )
     for terminal, sent_bytes in enumerate(of_terminals(result, "bytes_up")):
         each = OWN[terminal] / 8.0
         assert sent_bytes >= merged[terminal] * each * (1.0 - CLOSE)
@@ -154,9 +158,8 @@ def test_the_deadline_clock_counts_on_an_upload_of_its_own_size() -> None:
     assert taken_s == pytest.approx([0.2, 0.1], rel=CLOSE)
 
 
-def test_one_reader_answers_for_one_terminal_and_for_many() -> None:
+def test_sizes_of_many_are_the_usual_one_or_their_own() -> None:
     usual, own = Counting(bits_up=5.0).sizes(PLAN), uneven().sizes(PLAN)
-    assert update_bits(usual, 3).item() == 5.0 and update_bits(own, 2).item() == 1e5
     assert update_bits(usual, np.array([1, 4])).tolist() == [5.0, 5.0]
     assert update_bits(own, np.array([1, 4])).tolist() == [0.0, 4e5]
 
