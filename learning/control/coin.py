@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil, log1p
 
-from learning.control.observation import Observation, Reading
+from learning.control.blind import Blind
+from learning.control.observation import Observation
 from learning.messages import Plan
 from scenarios.streams import Streams
 
@@ -23,7 +23,7 @@ class CoinPlan(Plan):
 
 
 @dataclass(frozen=True)
-class CoinControl:
+class CoinControl(Blind):
     """Plans one run of moves towards the mean and the run of local steps after it: one exchange for both.
 
     Args:
@@ -38,17 +38,9 @@ class CoinControl:
     bs_iterations: int = 1
     cloud_rounds: int | None = None
 
-    def measures_gap(self, cloud_round: int) -> bool:
-        """Never: nothing would come of it."""
-        return False
-
-    def plan(
-        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
-    ) -> Plan | None:
-        """Return the next two runs, or None after the last round."""
+    def next_plan(self, observation: Observation) -> Plan:
+        """Return the next two runs."""
         number = observation.cloud_round
-        if self.cloud_rounds is not None and number >= self.cloud_rounds:
-            return None
         steps, moves = (
             self._run(number, ends, draw) for draw, ends in enumerate((self.probability, 1.0 - self.probability))
         )

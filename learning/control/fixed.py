@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from learning.control.observation import Observation, Reading
+from learning.control.blind import Blind
+from learning.control.observation import Observation
 from learning.messages import Plan
 
 
 @dataclass(frozen=True)
-class FixedControl:
+class FixedControl(Blind):
     """Repeats one plan until the budget is met.
 
     Args:
@@ -23,14 +23,6 @@ class FixedControl:
     bs_iterations: int
     cloud_rounds: int | None = None
 
-    def measures_gap(self, cloud_round: int) -> bool:
-        """Never: nothing would come of it."""
-        return False
-
-    def plan(
-        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
-    ) -> Plan | None:
-        """Return the plan, or None after the last round."""
-        if self.cloud_rounds is not None and observation.cloud_round >= self.cloud_rounds:
-            return None
+    def next_plan(self, observation: Observation) -> Plan:
+        """Return the plan."""
         return Plan(self.local_iterations, self.bs_iterations)

@@ -6,13 +6,13 @@ multi-task learning", NeurIPS 2017, Section 5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from learning.control.observation import Observation, Reading
+from learning.control.blind import Blind
+from learning.control.observation import Observation
 from learning.messages import Plan
 from scenarios.streams import Streams
 
@@ -21,7 +21,7 @@ IntArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Workload:
+class Workload(Blind):
     """What all of these rules know.
 
     Args:
@@ -38,16 +38,8 @@ class Workload:
     bs_iterations: int = 1
     cloud_rounds: int | None = None
 
-    def measures_gap(self, cloud_round: int) -> bool:
-        """Never: nothing would come of it."""
-        return False
-
-    def plan(
-        self, observation: Observation, contraction: float | None = None, readings: Sequence[Reading] = ()
-    ) -> Plan | None:
-        """Return the next round, or None after the last."""
-        if self.cloud_rounds is not None and observation.cloud_round >= self.cloud_rounds:
-            return None
+    def next_plan(self, observation: Observation) -> Plan:
+        """Return the shares as steps."""
         each = np.maximum(np.floor(self.shares(observation) * self.rows), 1.0).astype(np.int64)
         return Plan(int(each.max()), self.bs_iterations, each)
 
