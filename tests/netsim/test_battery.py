@@ -120,7 +120,7 @@ def test_any_history_of_draining_and_harvesting_is_followed_exactly_however_ofte
 
     def look() -> Generator[Event, Any, None]:
         for at_s in looks:
-            yield env.timeout(at_s - env.now)
+            yield env.timeout(max(0.0, at_s - env.now))
             assert 0.0 <= cell.charge_j <= 5.0
 
     env.process(drain(env, cell, drains))
