@@ -127,9 +127,9 @@ class BaseStation:
             indices = np.array([terminal.index for terminal in scheduled])
             gathering = self._gather(indices.tolist(), plan, sizes)
             asked, bits = len(scheduled), update_bits(sizes, indices)
-            senders = indices[bits > 0.0]
-            clocks = self._allotter.hand_out(senders, sizes)
-            fades = self._fading.factors(senders, self.edge_rounds, bits[bits > 0.0])
+            sends = bits > 0.0
+            clocks = self._allotter.hand_out(indices[sends], sizes)
+            fades = self._fading.factors(indices[sends], self.edge_rounds, bits[sends])
             return Assignment(sizes, cloud_round, self.edge_rounds, gathering, asked, since_s, clocks, fades)
 
         message = Message(sizes.broadcast_bits, sizes.personal_bits)
