@@ -18,6 +18,8 @@ from scenarios.errors import ScenarioError
 Report = Callable[[Any], None]
 Work = Callable[[Any, Report], Any]
 
+_ASK_AGAIN_S = 2.0
+
 
 def cores() -> int:
     """Return how many cores this process may use, which can be fewer than the machine has."""
@@ -78,8 +80,7 @@ def run_jobs(work: Work, jobs: Sequence[Any], workers: int, preload: Sequence[st
             pipe.close()  # told that nothing follows, it leaves by itself
             process.join()
         for process, _ in running.values():
-            process.terminate()
-            process.join()
+            _end(process)
 
 
 def _start(context: Any, work: Work) -> tuple[BaseProcess, Connection]:
@@ -88,6 +89,13 @@ def _start(context: Any, work: Work) -> tuple[BaseProcess, Connection]:
     process.start()
     theirs.close()
     return process, ours
+
+
+def _end(process: BaseProcess) -> None:
+    """Ask a worker to leave until it does: what is raised where Python ignores errors (``__del__``) asks in vain."""
+    while process.is_alive():
+        process.terminate()
+        process.join(_ASK_AGAIN_S)
 
 
 def _receive(pipe: Connection, job: int, process: BaseProcess) -> Message:
@@ -106,6 +114,7 @@ def _serve(work: Work, pipe: Connection) -> None:
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.unraisablehook = _say_unless_leaving
     while True:
         try:
             job, description = pipe.recv()
@@ -116,6 +125,12 @@ def _serve(work: Work, pipe: Connection) -> None:
             pipe.send(Message(job, "progress", content))
 
         pipe.send(_answer(work, job, description, report))
+
+
+def _say_unless_leaving(ignored: Any) -> None:
+    """Say what error Python ignored, unless it is our exit, which will be asked for again."""
+    if not issubclass(ignored.exc_type, SystemExit):
+        sys.__unraisablehook__(ignored)
 
 
 def _answer(work: Work, job: int, description: Any, report: Report) -> Message:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,30 @@ def test_refusals_failures_and_deaths_are_told_apart_and_others_go_on() -> None:
     assert "exit code 9" in messages[0].content
     assert str(messages[1].content) == "a.b = 1: allowed: something else"
     assert "ValueError: no 2" in messages[2].content
+
+
+class Deaf:
+    """Something whose removal takes long, and in which Python ignores whatever is raised."""
+
+    def __init__(self, report: Callable[[Any], None]) -> None:
+        self._report = report
+
+    def __del__(self) -> None:
+        self._report("deaf")
+        time.sleep(30.0)
+
+
+def work_without_hearing(_: Any, report: Callable[[Any], None]) -> None:
+    Deaf(report)
+    time.sleep(60.0)
+
+
+def test_a_worker_is_ended_even_if_it_is_told_where_errors_are_ignored() -> None:
+    messages = run_jobs(work_without_hearing, [0], workers=1)
+    assert next(messages).content == "deaf"
+    began_s = time.monotonic()
+    messages.close()  # type: ignore[attr-defined]
+    assert time.monotonic() - began_s < 25.0
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs an affinity to set")
