@@ -15,6 +15,7 @@ from learning.deferred import DeferredQueue, Pending
 from learning.metrics import evaluate_tasks
 from learning.setting import Setting
 from learning.state import State, take
+from scenarios.columnar import Chapters, Table
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -30,7 +31,7 @@ class Measurement:
 
     Attributes:
         pending_scalars: values that resolve to name -> number.
-        pending_tasks: resolves to a list of rows, one per task and split.
+        pending_tasks: resolves to a table, or a list of rows, with one row per task and split.
         pending_unseen: resolves to those of the tasks that take no part.
     """
 
@@ -44,10 +45,10 @@ class Measurement:
         return {name: value for pending in self.pending_scalars for name, value in pending.value.items()}
 
     @property
-    def tasks(self) -> Sequence[Mapping[str, Any]]:
+    def tasks(self) -> Chapters:
         """One row per task and split."""
         parts = (self.pending_tasks, self.pending_unseen)
-        return [row for part in parts if part is not None for row in part.value]
+        return Chapters([part.value for part in parts if part is not None])
 
 
 class _Scored(NamedTuple):
@@ -128,9 +129,11 @@ class Scores:
     """
 
     def __init__(self, predictor: ScoreFunction, names: Sequence[str], held_out: Mapping[str, Evaluation]) -> None:
-        self._predictor, self._names, self._held_out = predictor, names, held_out
+        self._predictor, self._names, self._held_out = predictor, np.array(names, object), held_out
+        self._splits = np.array(list(held_out), object)
+        self._samples = np.stack([np.diff(each.task_offsets) for each in held_out.values()], axis=1)
 
-    def measure(self, batch: list[tuple[Any, ...]]) -> list[list[dict[str, Any]]]:
+    def measure(self, batch: list[tuple[Any, ...]]) -> list[Table]:
         """Score everything and compute all measures together, as many rows at a time as are worth keeping."""
         scored = _Scored([], [], [])
         parts: list[Array] = []
@@ -144,7 +147,7 @@ class Scores:
         tables, at, splits = [], 0, len(self._held_out)
         for tasks, _ in batch:
             of_splits = measured[at : at + len(tasks) * splits].reshape(splits, len(tasks), len(MEASURES))
-            tables.append(self._rows(tasks.tolist(), of_splits.swapaxes(0, 1)))
+            tables.append(self._table(tasks, of_splits.swapaxes(0, 1)))
             at += len(tasks) * splits
         return tables
 
@@ -158,19 +161,15 @@ class Scores:
             scored.labels.append(held_out.y[rows])
             scored.sizes.append(offsets[1:] - offsets[:-1])
 
-    def _rows(self, tasks: Sequence[int], measured: Array) -> list[dict[str, Any]]:
-        """Return a row per task and split from (tasks, splits, measures) numbers."""
-        different = list(dict.fromkeys(tasks))
+    def _table(self, tasks: IntArray, measured: Array) -> Table:
+        """Return a row per task and split from (tasks, splits, measures) numbers, averaged where a task comes again."""
+        different = np.array(list(dict.fromkeys(tasks.tolist())), np.int64)
         if len(different) < len(tasks):
-            owner = np.asarray(tasks)
-            measured = np.stack([measured[owner == task].mean(axis=0) for task in different])
-        counts = [np.diff(held_out.task_offsets).tolist() for held_out in self._held_out.values()]
-        rows = []
-        for task, of_splits in zip(different, measured.tolist(), strict=True):
-            for samples, name, numbers in zip(counts, self._held_out, of_splits, strict=True):
-                measured_here = dict(zip(MEASURES, numbers, strict=True))
-                rows.append({"task": self._names[task], "split": name, **measured_here, "samples": samples[task]})
-        return rows
+            measured = np.stack([measured[tasks == task].mean(axis=0) for task in different])
+        columns = {"task": self._names[different].repeat(len(self._splits))}
+        columns |= {"split": np.tile(self._splits, len(different))}
+        columns |= dict(zip(MEASURES, measured.reshape(-1, len(MEASURES)).T.copy(), strict=True))
+        return Table(columns | {"samples": self._samples[different].ravel()})
 
 
 def copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:

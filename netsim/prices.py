@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -65,7 +65,7 @@ class PriceWatch:
         used = {name: value - self._before[name] for name, value in now.items()}
         H, K = plan.local_iterations, plan.bs_iterations
         share = _iterating_share(fresh)
-        iterating_s, self._upload_s = (_mean_of_slowest(fresh, name) for name in ("compute_s", "upload_s"))
+        iterating_s, self._upload_s = _means_of_slowest(fresh, ("compute_s", "upload_s"), self._sites)
         iterating_s *= share
         iterating_j = share * used["energy_terminal_compute_j"]
         carrying_s, waiting_s = self._apart_s(fresh, now["time_s"], K)
@@ -128,13 +128,18 @@ def _iterating_share(fresh: Columns) -> float:
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
 
 
-def _mean_of_slowest(fresh: Columns, name: str) -> float:
+def _means_of_slowest(fresh: Columns, names: Sequence[str], sites: int) -> list[float]:
     """Longest computation, or upload, that arrived in every base-station iteration, averaged over them, seconds."""
-    merged = fresh["outcome"] == "merged"
-    if not merged.any():
-        return 0.0
+    merged = np.flatnonzero(fresh["outcome"] == "merged")
+    if len(merged) == 0:
+        return [0.0] * len(names)
     site, number = fresh["base_station"][merged], fresh["edge_round"][merged]
-    iterations, which = np.unique(site * (int(number.max()) + 1) + number, return_inverse=True)
-    slowest = np.zeros(len(iterations))
-    np.maximum.at(slowest, which, fresh[name][merged])
-    return float(slowest.mean())
+    first = np.full(sites, np.iinfo(np.int64).max)
+    np.minimum.at(first, site, number)
+    since = number - first[site]
+    iteration = site * (int(since.max()) + 1) + since
+    there = np.flatnonzero(np.bincount(iteration))
+    slowest = np.zeros((len(names), int(there[-1]) + 1))
+    for longest_s, name in zip(slowest, names, strict=True):
+        np.maximum.at(longest_s, iteration, fresh[name][merged])
+    return [float(longest_s[there].mean()) for longest_s in slowest]

@@ -17,9 +17,9 @@ from netsim.mobility.handover_log import CellChange, as_columns
 from netsim.participation import OUTCOMES, Columns, ParticipationLog
 from netsim.port import Metrics
 from netsim.recorder import Batch, Row, site_names
-from netsim.table import Chapters, Table
 from netsim.trace import trace_events
 from netsim.world import Ground
+from scenarios.columnar import Chapters, Part, Table, stamped
 
 Rows = list[dict[str, Any]]
 FloatArray = NDArray[np.float64]
@@ -43,7 +43,7 @@ class Result:
     ended_by: str
     totals: dict[str, float]
     rounds: Chapters
-    tasks: Rows
+    tasks: Chapters
     participation: Table
     terminals: Table
     base_stations: Rows
@@ -122,10 +122,10 @@ def _handovers(ground: Ground, changes: list[CellChange]) -> Table:
     return Table(first | {"base_station": home} | cells | columns)
 
 
-def _event_tables(records: Sequence[Row | Batch]) -> tuple[Chapters, Rows]:
+def _event_tables(records: Sequence[Row | Batch]) -> tuple[Chapters, Chapters]:
     """Join the recorded states with their measurements; what was not measured stays in columns."""
-    rounds: list[Table | Rows] = []
-    tasks: Rows = []
+    rounds: list[Part] = []
+    tasks: list[Part] = []
     for quiet, some in groupby(records, lambda record: isinstance(record, Batch) and not record.metrics):
         if quiet:
             rounds += [Table(record.world) for record in some]
@@ -134,10 +134,9 @@ def _event_tables(records: Sequence[Row | Batch]) -> tuple[Chapters, Rows]:
         for world, metrics in chain.from_iterable(map(_events, some)):
             rows.append(world | dict(metrics.scalars))
             if metrics.tasks:
-                stamp = {key: world.get(key) for key in _STAMP}
-                tasks += [stamp | dict(task) for task in metrics.tasks]
+                tasks += stamped(metrics.tasks, {key: world.get(key) for key in _STAMP})
         rounds.append(rows)
-    return Chapters(rounds), tasks
+    return Chapters(rounds), Chapters(tasks)
 
 
 def _events(record: Row | Batch) -> Iterable[tuple[dict[str, Any], Metrics]]:

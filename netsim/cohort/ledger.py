@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from netsim.cohort.book import CHANNELS, POWERS, Book
-from netsim.cohort.luck import CACHED
+from netsim.cohort.luck import CACHED, LEAN
 
 Array = NDArray[Any]
 _MET = 1e-12
@@ -133,11 +133,40 @@ def _chosen(book: Book, since_s: float, until_s: float, first: int, last: int) -
 
 
 @njit(**CACHED)
+def _hints(at_s: Array) -> Array:
+    """Return where to begin looking in as many equal stretches of time as there are instants."""
+    n = len(at_s)
+    starts, width_s, i = np.empty(n, np.int64), (at_s[-1] - at_s[0]) / n, 0
+    for stretch in range(n):
+        while i < n - 1 and at_s[i] < at_s[0] + stretch * width_s:
+            i += 1
+        starts[stretch] = i
+    return starts
+
+
+@njit(**LEAN)
+def _first_not_before(at_s: Array, starts: Array, time_s: float) -> int:
+    """Return what ``np.searchsorted`` does, in constant time where instants lie evenly."""
+    n = len(at_s)
+    if time_s > at_s[-1]:
+        return n
+    if time_s <= at_s[0]:
+        return 0
+    i = starts[min(n - 1, int((time_s - at_s[0]) / (at_s[-1] - at_s[0]) * n))]
+    while at_s[i] < time_s:
+        i += 1
+    while at_s[i - 1] >= time_s:
+        i -= 1
+    return i
+
+
+@njit(**CACHED)
 def _sort_in(book: Book, at_s: Array, within: Array, change: Array) -> None:
     """Add every line to the record it first shows in: its change, and for a power the joules up to the record."""
+    starts = _hints(at_s)
     for site in range(len(book.used)):
         for line in range(book.page[site], book.page[site] + book.used[site]):
-            i, channel = np.searchsorted(at_s, book.time_s[line]), book.channel[line]
+            i, channel = _first_not_before(at_s, starts, book.time_s[line]), book.channel[line]
             if i < len(at_s):
                 change[i, channel] += book.change[line]
                 within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
@@ -146,9 +175,10 @@ def _sort_in(book: Book, at_s: Array, within: Array, change: Array) -> None:
 @njit(**CACHED)
 def _sort_in_payments(book: Book, at_s: Array, channel: int, most: Array) -> None:
     """Add every positive change of a channel to the record it first shows in."""
+    starts = _hints(at_s)
     for site in range(len(book.used)):
         for line in range(book.page[site], book.page[site] + book.used[site]):
             if book.channel[line] == channel and book.change[line] > 0.0:
-                i = np.searchsorted(at_s, book.time_s[line])
+                i = _first_not_before(at_s, starts, book.time_s[line])
                 if i < len(at_s):
                     most[i] += book.change[line]

@@ -183,7 +183,7 @@ def test_without_edge_metrics_nothing_is_measured_at_base_stations_and_all_else_
         Driver(kind(setting_of(random_federation(4), edge_metrics=edge), parameters)).run(Plan(5, 2), 2)
         for edge in (False, True)
     ]
-    without, full = ([(node, repr((dict(m.scalars), m.tasks))) for node, m in d.records] for d in drivers)
+    without, full = ([(node, repr((dict(m.scalars), list(m.tasks)))) for node, m in d.records] for d in drivers)
     assert [text for node, text in without if node != CLOUD] == ["({}, [])"] * 18
     assert [record for record in without if record[0] == CLOUD] == [record for record in full if record[0] == CLOUD]
     assert any(text != "({}, [])" for node, text in full if node != CLOUD) == (kind is HFedMTL)

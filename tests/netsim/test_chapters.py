@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from netsim.table import Chapters, Table
+from scenarios.columnar import Chapters, Table
 
 ROWS = [
     {"event": "start", "H": None},

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netsim.participation import COLUMNS, OUTCOMES, Columns, Participation, ParticipationLog
-from netsim.table import Table
+from scenarios.columnar import Table
 
 WRITES = st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=12)
 """None: a single row; otherwise a block of so many."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import nan
 from typing import Any, overload
 
+import numpy as np
 from numpy.typing import NDArray
 
 Row = dict[str, Any]
@@ -37,6 +38,9 @@ class Table:
         return f"Table({list(self)})"
 
 
+Part = Table | list[Row]
+
+
 class Chapters(Sequence[Row]):
     """Rows one part after the other: a row has the columns of its part.
 
@@ -44,11 +48,11 @@ class Chapters(Sequence[Row]):
         parts: tables, or lists of rows.
     """
 
-    def __init__(self, parts: list[Table | list[Row]]) -> None:
-        self._parts = parts
+    def __init__(self, parts: Sequence[Part] = ()) -> None:
+        self.parts = parts
 
     def __len__(self) -> int:
-        return sum(map(len, self._parts))
+        return sum(map(len, self.parts))
 
     @overload
     def __getitem__(self, index: int) -> Row: ...
@@ -60,14 +64,14 @@ class Chapters(Sequence[Row]):
         if isinstance(index, slice):
             return [self[i] for i in range(len(self))[index]]
         left = range(len(self))[index]
-        for part in self._parts:
+        for part in self.parts:
             if left < len(part):
                 return part[left]
             left -= len(part)
         raise AssertionError("a range has just said that there is such a row")
 
     def __iter__(self) -> Iterator[Row]:
-        for part in self._parts:
+        for part in self.parts:
             yield from part
 
     def __eq__(self, other: object) -> bool:
@@ -81,14 +85,26 @@ class Chapters(Sequence[Row]):
     @property
     def columns(self) -> dict[str, list[Any]]:
         """All columns in the order in which they first occur; NaN where a row has none."""
-        parts = [part.columns if isinstance(part, Table) else _columns(part) for part in self._parts]
+        parts = [part.columns if isinstance(part, Table) else _columns(part) for part in self.parts]
         names = dict.fromkeys(name for part in parts for name in part)
         merged: dict[str, list[Any]] = {name: [] for name in names}
-        for part, length in zip(parts, map(len, self._parts), strict=True):
+        for part, length in zip(parts, map(len, self.parts), strict=True):
             for name, values in merged.items():
                 own = part.get(name)
                 values += [nan] * length if own is None else own if isinstance(own, list) else own.tolist()
         return merged
+
+
+def stamped(rows: Sequence[Mapping[str, Any]], stamp: Row) -> list[Part]:
+    """Return rows, in parts if they are chapters, with the same columns in front of every one."""
+    parts = rows.parts if isinstance(rows, Chapters) else [rows]
+    return [_stamped(part, stamp) for part in parts if len(part)]
+
+
+def _stamped(part: Table | Sequence[Mapping[str, Any]], stamp: Row) -> Part:
+    if isinstance(part, Table):
+        return Table({name: np.full(len(part), value) for name, value in stamp.items()} | part.columns)
+    return [stamp | dict(row) for row in part]
 
 
 def _columns(rows: list[Row]) -> dict[str, list[Any]]:
