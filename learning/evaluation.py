@@ -22,6 +22,7 @@ IntArray = NDArray[np.int64]
 SPLITS = ("validation", "test")
 UNSEEN = "unseen"
 _ROWS_AT_A_TIME = 2_000_000
+_CACHED_ROWS = 20_000
 MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
 
 
@@ -63,7 +64,8 @@ class _Scored(NamedTuple):
         if not self.sizes:
             return np.empty((0, len(MEASURES)))
         offsets = np.concatenate([[0], np.cumsum(np.concatenate(self.sizes))])
-        measured = evaluate_tasks(np.concatenate(self.scores), np.concatenate(self.labels), offsets)
+        scores, labels = (np.concatenate([*parts, np.empty(0)]) for parts in (self.scores, self.labels))
+        measured = evaluate_tasks(scores, labels, offsets)
         return np.column_stack([getattr(measured, name) for name in MEASURES])
 
 
@@ -92,6 +94,7 @@ class Evaluator:
         first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
         self._training_offsets = data.terminal_offsets[first]
         self._training_rows, self._labels = data.X, data.y
+        self._blocks = _blocks(self._training_offsets, _CACHED_ROWS)
 
     def measure(self, queue: DeferredQueue, tasks: IntArray, models: State, rows: IntArray) -> Pending:
         """Submit scores of ``models.values[rows[i]]`` on ``tasks[i]``; a task that comes up again is averaged."""
@@ -105,18 +108,22 @@ class Evaluator:
         """Submit scores of the (V, P) models to come of all terminals of the unseen tasks, if there are any."""
         return queue.submit(self._unseen.measure, (self._newcomers, models), last=True)
 
-    def objective(self, queue: DeferredQueue, models: State, rows: IntArray) -> Pending:
-        """Submit P of one model per task: sum of mean training losses, ridge and coupling to the mean."""
-        return queue.submit(self._objective, (copied(queue, models, rows),), last=True)
+    def objective(self, queue: DeferredQueue, models: Pending) -> Pending:
+        """Submit P of the (B, P) models to come: sum of mean training losses, ridge and coupling to the mean."""
+        return queue.submit(self._objective, (models,), last=True)
 
     def _objective(self, batch: list[tuple[Any, ...]]) -> list[dict[str, float]]:
         return [{"objective": self._primal(models)} for (models,) in batch]
 
     def _primal(self, models: Array) -> float:
-        offsets = self._training_offsets
-        losses = self._loss.value(self._model.scores_each(models, self._training_rows, offsets), self._labels)
-        mean = np.add.reduceat(losses, offsets[:-1]) / (offsets[1:] - offsets[:-1])
-        return self._coupling.objective(mean, models)
+        """P of (B, P) models, from the losses of as many tasks at a time as fit into a cache."""
+        offsets, means = self._training_offsets, np.empty(len(models))
+        for a, b in self._blocks:
+            rows, edges = slice(offsets[a], offsets[b]), offsets[a : b + 1] - offsets[a]
+            scores = self._model.scores_each(models[a:b], self._training_rows[rows], edges)
+            losses = self._loss.value(scores, self._labels[rows])
+            means[a:b] = np.add.reduceat(losses, edges[:-1]) / (edges[1:] - edges[:-1])
+        return self._coupling.objective(means, models)
 
 
 class Scores:
@@ -156,10 +163,11 @@ class Scores:
         breaks = np.flatnonzero(tasks[1:] - tasks[:-1] != 1) + 1
         for a, b in pairwise([0, *breaks.tolist(), len(tasks)]):
             offsets = held_out.task_offsets[tasks[a] : tasks[a] + b - a + 1]
-            rows = slice(offsets[0], offsets[-1])
-            scored.scores.append(self._predictor.scores_each(models[a:b], held_out.X[rows], offsets - offsets[0]))
-            scored.labels.append(held_out.y[rows])
             scored.sizes.append(offsets[1:] - offsets[:-1])
+            rows = slice(offsets[0], offsets[-1])
+            if offsets[-1] > offsets[0]:
+                scored.scores.append(self._predictor.scores_each(models[a:b], held_out.X[rows], offsets - offsets[0]))
+                scored.labels.append(held_out.y[rows])
 
     def _table(self, tasks: IntArray, measured: Array) -> Table:
         """Return a row per task and split from (tasks, splits, measures) numbers, averaged where a task comes again."""
@@ -170,6 +178,16 @@ class Scores:
         columns |= {"split": np.tile(self._splits, len(different))}
         columns |= dict(zip(MEASURES, measured.reshape(-1, len(MEASURES)).T.copy(), strict=True))
         return Table(columns | {"samples": self._samples[different].ravel()})
+
+
+def _blocks(offsets: IntArray, most: int) -> list[tuple[int, int]]:
+    """Return ranges of tasks with at most ``most`` rows each, or of one task."""
+    ranges, a = [], 0
+    while a < len(offsets) - 1:
+        b = max(a + 1, int(np.searchsorted(offsets, offsets[a] + most, side="right")) - 1)
+        ranges.append((a, b))
+        a = b
+    return ranges
 
 
 def copied(queue: DeferredQueue, models: State, rows: IntArray) -> Pending:

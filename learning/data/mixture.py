@@ -1,6 +1,6 @@
 """Planted mixtures: every task draws each of its rows' labels from one of a few linear rules, in shares of its own.
 
-The population that federated learning under a mixture of distributions assumes, made as its authors make theirs
+The population that federated learning under a mixture of distributions assumes, made as its authors describe theirs
 (O. Marfoq, G. Neglia, A. Bellet, L. Kameni, R. Vidal, "Federated multi-task learning under a mixture of
 distributions", NeurIPS 2021): rules and features uniform in [-1, 1]^d, shares from a Dirichlet law, and numbers of rows
 with a long tail.

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from learning.control.observation import Controller, Observation
 from learning.deferred import Pending
 from learning.distortion import Distortion
-from learning.evaluation import Evaluator, Measurement
+from learning.evaluation import Evaluator, Measurement, copied
 from learning.head_evaluation import HeadedModel, HeadEvaluator
 from learning.messages import Cohort, Plan, Receipt, Sizes
 from learning.setting import Setting
@@ -145,8 +145,9 @@ class Method(ABC):
         if at_site:
             task = np.array([node.index])
             return Measurement([], self.evaluator.measure(self.queue, task, models, rows[task]))
-        scores = self.evaluator.measure(self.queue, np.arange(self.setting.tasks), models, rows)
-        return Measurement([self.evaluator.objective(self.queue, models, rows)], scores, self.measure_unseen())
+        used = copied(self.queue, models, rows)
+        scores = self.evaluator.score(self.queue, np.arange(self.setting.tasks), used)
+        return Measurement([self.evaluator.objective(self.queue, used)], scores, self.measure_unseen())
 
     def measure_unseen(self) -> Pending | None:
         """Submit a measurement of what unseen terminals would predict; None without them or an answer for them."""

@@ -188,13 +188,13 @@ class FedAvg(Method):
         for cohort, models, arrived, distortion in batch:
             weights = self._weights[cohort.terminals[arrived]][:, None]
             offsets = within(arrived, cohort.offsets)
-            sites = cohort.sites[np.diff(offsets) > 0]
-            totals = segment_sums(weights, offsets)[np.diff(offsets) > 0]
+            heard = np.diff(offsets) > 0
+            sites, totals = cohort.sites[heard], segment_sums(weights, offsets)[heard]
             if distortion is not None:
                 now = self._sites.values[sites]
                 means = now + distorted_sum((models[arrived] - now) * weights, distortion) / totals
             else:
-                means = segment_sums(models[arrived] * weights, offsets)[np.diff(offsets) > 0] / totals
+                means = segment_sums(models[arrived] * weights, offsets)[heard] / totals
             self._sites.values[sites] = self.at_site(sites, means, totals)
         return [None] * len(batch)
 

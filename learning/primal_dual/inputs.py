@@ -69,17 +69,26 @@ def checked_weights(weights: Array | None, rows: int) -> Array | None:
     return np.ascontiguousarray(weights, np.float64)
 
 
+def arrived_jobs(
+    offsets: Array, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike
+) -> tuple[Array, Array, Array]:
+    """Return of each of the jobs that arrived: its terminal, where ``updates.alpha`` has its duals, its gamma."""
+    kept, shares, T = np.asarray(arrived), np.asarray(gamma, np.float64), len(updates.terminals)
+    if kept.dtype != np.bool_ or kept.shape != (T,) or shares.shape != (T,):
+        raise ValueError(f"arrived {kept.dtype}{kept.shape}, gamma {shares.shape}: allowed: one of each for {T} jobs")
+    who, first, last = updates.terminals[kept], updates.offsets[:-1][kept], updates.offsets[1:][kept]
+    who = known_terminals(offsets, who)
+    rising = bool((who[1:] > who[:-1]).all())  # as they come; sorting them takes longer
+    if not (rising or len(np.unique(who)) == len(who)) or (last - first != offsets[who + 1] - offsets[who]).any():
+        raise ValueError(f"updates of terminals {who}: allowed: at most one of each, with a dual for every row")
+    return who, first, shares[kept]
+
+
 def arrived_duals(
     offsets: Array, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike
 ) -> tuple[Array, Array, Array]:
     """Return of each of the k duals that a commit moves: its row, its place in ``updates.alpha``, its job's gamma."""
-    kept, shares, T = np.asarray(arrived), np.asarray(gamma, np.float64), len(updates.terminals)
-    if kept.dtype != np.bool_ or kept.shape != (T,) or shares.shape != (T,):
-        raise ValueError(f"arrived {kept.dtype}{kept.shape}, gamma {shares.shape}: allowed: one of each for {T} jobs")
-    who, counts = known_terminals(offsets, updates.terminals[kept]), (updates.offsets[1:] - updates.offsets[:-1])[kept]
-    rising = bool((who[1:] > who[:-1]).all())  # as they come; sorting them takes longer
-    if not (rising or len(np.unique(who)) == len(who)) or np.any(counts != offsets[who + 1] - offsets[who]):
-        raise ValueError(f"updates of terminals {who}: allowed: at most one of each, with a dual for every row")
+    who, first, shares = arrived_jobs(offsets, updates, arrived, gamma)
+    counts = offsets[who + 1] - offsets[who]
     within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    places = np.repeat(updates.offsets[:-1][kept], counts) + within
-    return np.repeat(offsets[who], counts) + within, places, np.repeat(shares[kept], counts)
+    return np.repeat(offsets[who], counts) + within, np.repeat(first, counts) + within, np.repeat(shares, counts)

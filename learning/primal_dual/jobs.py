@@ -89,6 +89,8 @@ class AscentUpdates:
 
     def split(self, sizes: Sequence[int]) -> list[AscentUpdates]:
         """Return the updates of the first ``sizes[0]`` jobs, of the next ``sizes[1]``, and so on, without copying."""
+        if len(sizes) == 1:
+            return [self]
         edges = np.concatenate([[0], np.cumsum(sizes)])
         return [self._part(int(a), int(b)) for a, b in pairwise(edges)]
 

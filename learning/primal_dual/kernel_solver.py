@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from learning.primal_dual import kernels
+from learning.primal_dual.dual_moves import move_duals
 from learning.primal_dual.inputs import (
-    arrived_duals,
+    arrived_jobs,
     checked_data,
     checked_models,
     checked_weights,
@@ -97,9 +98,8 @@ class KernelSolver:
 
     def commit(self, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike) -> None:
         """See :meth:`~.solver.LocalSolver.commit`."""
-        rows, places, share = arrived_duals(self.offsets, updates, arrived, gamma)
-        old, candidate = self.alpha[rows], updates.alpha[places]
-        self.alpha[rows] = np.where(share == 1.0, candidate, old + share * (candidate - old))
+        who, first, shares = arrived_jobs(self.offsets, updates, arrived, gamma)
+        move_duals(self.alpha, self.offsets, who, updates.alpha, first, shares)
 
     def sums(self, terminals: ArrayLike, w: Array) -> Array:
         """See :meth:`~.solver.LocalSolver.sums`."""
@@ -113,6 +113,8 @@ class KernelSolver:
     def dual_image(self, terminals: ArrayLike) -> Array:
         """See :meth:`~.solver.LocalSolver.dual_image`."""
         who, offsets = ranges_of(self.offsets, terminals)
+        if not self.alpha.any():
+            return np.zeros((len(who), self.X.shape[1]))
         images, shift = np.zeros((len(who), self.X.shape[1])), self.offsets[who] - offsets[:-1]
         total, block = int(offsets[-1]), max(1, _BLOCK // max(1, self.X.shape[1]))
         for start in range(0, total, block):

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from learning import metrics
+from learning import evaluation, metrics
 from learning.data.federate import Evaluation, Federation, Unseen
 from learning.deferred import DeferredQueue, Pending
-from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement
+from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement, copied
 from learning.messages import Plan
 from learning.methods.clustered_fl import ClusteredFL
 from learning.methods.ditto import Ditto
@@ -116,13 +116,25 @@ def test_scores_do_not_depend_on_what_else_is_measured_at_the_same_time(
     assert first == second
 
 
+def test_the_objective_has_the_same_bits_however_many_tasks_are_taken_at_a_time(monkeypatch: Any) -> None:
+    setting, states = setting_of(random_federation(5, tasks=7)), np.random.default_rng(3).normal(size=(7, 4))
+    found = set()
+    for most in (1, 30, 60, 10_000):
+        monkeypatch.setattr(evaluation, "_CACHED_ROWS", most)
+        queue = DeferredQueue()
+        pending = Evaluator(setting).objective(queue, copied(queue, State(states), np.arange(7)))
+        queue.flush()
+        found.add(pending.value["objective"])
+    assert len(found) == 1
+
+
 @pytest.mark.parametrize("loss", sorted(LOSSES))
 def test_the_objective_is_losses_ridge_and_distance_to_the_mean(loss: str) -> None:
     federation, queue = random_federation(3, loss=loss), DeferredQueue()
     setting = setting_of(federation, loss, 0.3, 0.7)
     states = np.random.default_rng(2).normal(size=(5, 4))
     W, rows = states[[4, 0, 2]], np.array([4, 0, 2])
-    pending = Evaluator(setting).objective(queue, State(states), rows)
+    pending = Evaluator(setting).objective(queue, copied(queue, State(states), rows))
     queue.flush()
     ends = np.cumsum(federation.task_samples)[:-1]
     tasks = zip(np.split(federation.X, ends), np.split(federation.y, ends), W, strict=True)
