@@ -262,8 +262,7 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     if setting.over_the_air and not (kind.sums_updates or protocol == "isolated"):
         allowed = f"digital, as {kind.label} (methods.{key}) does not take updates summed over the air"
         raise ScenarioError("network.uplink.transfer", "over_the_air", allowed)
-    takes_late = kind.takes_late and "late" in signature(kind.merge).parameters
-    if setting.late_updates and protocol == "hierarchical" and not takes_late:
+    if setting.late_updates and protocol == "hierarchical" and not _takes_late(kind):
         allowed = f"drop, as {kind.label} (methods.{key}) does not take in updates of earlier iterations"
         raise ScenarioError("collection.late", "carry", allowed)
     if kind.mixes_heads and not one_kind(setting.federation.targets):
@@ -274,6 +273,10 @@ def build_method(key: str, entry: MethodEntry, setting: Setting) -> Method:
     method = kind(setting, parameters)
     method.protocol = protocol
     return method
+
+
+def _takes_late(kind: type[Method]) -> bool:
+    return kind.takes_late and "late" in signature(kind.merge).parameters
 
 
 def _check_heads_only(key: str, kind: type[Method], summed: bool) -> None:

@@ -150,6 +150,8 @@ def _tied_ranks(changes: NDArray[np.bool_]) -> Floats:
         changes: ``(n - 1,)``, whether each sorted entry but the first differs from the one before it.
     """
     n = len(changes) + 1
+    if changes.all():
+        return np.arange(1.0, n + 1.0)
     starts = np.concatenate([[0], np.flatnonzero(changes) + 1])
     stops = np.append(starts[1:], n)
     return np.repeat((starts + stops + 1) / 2.0, stops - starts)

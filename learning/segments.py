@@ -19,10 +19,12 @@ def segment_sums(values: Array, offsets: NDArray[np.int64]) -> Array:
         values: (n, ...) rows.
         offsets: (S + 1,) non-decreasing, from 0 to n.
     """
-    sums = np.zeros((len(offsets) - 1, *values.shape[1:]))
-    filled = np.flatnonzero(np.diff(offsets))
-    if len(filled):
-        sums[filled] = np.add.reduceat(values.astype(np.float64, copy=False), offsets[filled], axis=0)
+    filled, numbers = offsets[1:] > offsets[:-1], values.astype(np.float64, copy=False)
+    if len(values) and filled.all():  # as a rule
+        return np.add.reduceat(numbers, offsets[:-1], axis=0)
+    sums = np.zeros((len(filled), *values.shape[1:]))
+    if filled.any():
+        sums[filled] = np.add.reduceat(numbers, offsets[:-1][filled], axis=0)
     return sums
 
 
