@@ -41,6 +41,7 @@ from tests.learning.driving import (
 )
 from tests.learning.mixture_toy import DECAYED, HEAVY, REFERENCE, ROUNDS, components, held_out_scores, toy_federation
 from tests.learning.sharing import shared_setting
+from tests.learning.test_distortion import NOISY
 from tests.learning.test_engines import _assert_engines_agree
 from tests.learning.test_late_updates import CARRY
 from tests.learning.test_methods_dfedem import together
@@ -169,6 +170,20 @@ def test_one_full_step_of_everybody_is_a_heavy_ball_on_all_rows_if_momentum_last
         w = w - 0.1 * v
     found = Driver(method).run(Plan(1, 1), 25).models()
     np.testing.assert_allclose(found, np.tile(w, (3, 1)), atol=1e-12)
+
+
+@pytest.mark.parametrize("pull", ["implicit", "explicit"])
+def test_a_pull_is_a_part_of_what_momentum_builds_up_and_an_implicit_one_shortens_the_steps(pull: str) -> None:
+    data, mu = random_federation(1, tasks=1, terminals=1), 3.0
+    given_ = {"proximal": mu, "pull": pull, "momentum": 0.8, "batch_size": EVERYTHING}
+    method = method_of(setting_of(data, "logistic", 0.1), "fedprox", **given_)
+    w, rate = np.zeros(4), 0.1 / (1.0 + 0.1 * mu) if pull == "implicit" else 0.1
+    for _ in range(6):
+        received, v = w, np.zeros(4)
+        for _ in range(5):
+            v = 0.8 * v + slope(data, w, 0.1) + mu * (w - received)
+            w = w - rate * v
+    np.testing.assert_allclose(Driver(method).run(Plan(5, 1), 6).models()[0], w, atol=1e-12)
 
 
 def test_components_of_a_mixture_each_have_a_momentum_of_their_own() -> None:
@@ -349,8 +364,9 @@ def test_a_run_records_the_same_to_the_last_bit_eager_and_lazy(name: str) -> Non
 
 
 @pytest.mark.parametrize("name", ["fedavg", "fedem"])
-def test_updates_that_are_carried_over_change_no_bit_either(name: str) -> None:
-    changes = (*scenario_with(name), CARRY)
+@pytest.mark.parametrize("world", [CARRY, NOISY], ids=["carried over", "over the air"])
+def test_updates_that_come_late_or_through_the_air_change_no_bit_either(name: str, world: dict[str, Any]) -> None:
+    changes = (*scenario_with(name), world)
     lazy, eager = (simulated(scenario_of(*changes), name, eager=eager) for eager in (False, True))
     assert fingerprint(lazy[0]) == fingerprint(eager[0])
     assert lazy[1]._velocities.values.tobytes() == eager[1]._velocities.values.tobytes()
