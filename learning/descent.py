@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.deferred import Pending
+from learning.momentum import momentum_of
 from learning.primal_dual.jobs import SgdJobs
 from learning.setting import Setting
 from learning.state import State
@@ -34,7 +35,8 @@ class Descent:
 
     Args:
         setting: rows, model, queue.
-        rule: batch size, step size and its decay with the terminal's rounds.
+        rule: batch size, step size and its decay with the terminal's rounds; momentum and weight decay if it is a
+            :class:`~learning.momentum.MomentumParameters` too.
         proximal: mu, weight of the pull towards an anchor, the starting model as a rule; of all terminals, or
             (terminals,).
         pull: ``"implicit"`` takes it at the end of a step instead of its start, which is the same as a step size of
@@ -57,9 +59,17 @@ class Descent:
         self._proximal = np.broadcast_to(np.asarray(proximal, np.float64), setting.terminals)
         self._key = setting.streams.key(purpose)
         self._descend = setting.model.descend if descend is None else descend
+        heavy = momentum_of(rule)
+        self._momentum, self._ridge = heavy.momentum, setting.coupling.lambda1 + heavy.weight_decay
 
     def submit(
-        self, terminals: IntArray, models: State, rows: IntArray, steps: int | IntArray, numbers: IntArray
+        self,
+        terminals: IntArray,
+        models: State,
+        rows: IntArray,
+        steps: int | IntArray,
+        numbers: IntArray,
+        velocities: State | None = None,
     ) -> Pending:
         """Submit ``steps`` steps of each terminal; the value will be the (n, P) models reached.
 
@@ -69,9 +79,12 @@ class Descent:
             rows: (n,) which of them each terminal starts from.
             steps: SGD steps, of all or (n,).
             numbers: (n,) how many rounds each terminal has done before.
+            velocities: (terminals, P) that momentum goes on with; then the value will be (n, 2 P), the velocities
+                reached behind the models. None starts at rest.
         """
-        arguments = (terminals, models, rows, np.broadcast_to(steps, len(terminals)), numbers)
-        return self._setting.queue.submit(self._run, arguments, reads=[(models, rows)], weight=len(terminals))
+        arguments = (terminals, models, rows, np.broadcast_to(steps, len(terminals)), numbers, velocities)
+        reads = [(models, rows), *([] if velocities is None else [(velocities, terminals)])]
+        return self._setting.queue.submit(self._run, arguments, reads=reads, weight=len(terminals))
 
     def run(
         self,
@@ -83,6 +96,7 @@ class Descent:
         before: int = 0,
         rate: Array | None = None,
         weights: Array | None = None,
+        velocity: Array | None = None,
     ) -> Array:
         """Return the (n, P) models that steps from ``start`` reach, at once: for operations of the queue.
 
@@ -93,7 +107,10 @@ class Descent:
             before: steps of these rounds that have been done; one may go on where another descent has stopped.
             rate: (n,) step sizes; those of :meth:`rates` by default.
             weights: of the rows, see :class:`~learning.primal_dual.jobs.SgdJobs`.
+            velocity: (n, P) that momentum goes on with, changed in place; at rest by default.
         """
+        if velocity is None and self._momentum > 0.0:
+            velocity = np.zeros_like(start)
         proximal = self._proximal[terminals]
         plain = self.rates(numbers) if rate is None else rate
         jobs = SgdJobs(
@@ -105,10 +122,12 @@ class Descent:
             rounds=numbers,
             key=self._key,
             batch=self._rule.batch_size,
-            ridge=self._setting.coupling.lambda1,
+            ridge=self._ridge,
             proximal=proximal,
             before=before,
             weights=weights,
+            momentum=self._momentum,
+            velocity=velocity,
         )
         return self._descend(jobs)
 
@@ -124,7 +143,16 @@ class Descent:
         return np.asarray(passes * rows + rest * np.minimum(batch, rows), np.float64)
 
     def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Array]:
-        owners, stores, rows, steps, numbers = (list(column) for column in zip(*batch, strict=True))
+        owners, stores, rows, steps, numbers, states = (list(column) for column in zip(*batch, strict=True))
         start = np.concatenate([store.values[chosen] for store, chosen in zip(stores, rows, strict=True)])
-        reached = self.run(np.concatenate(owners), start, np.concatenate(steps), np.concatenate(numbers))
+        velocity, jobs = gathered(states, owners), (np.concatenate(steps), np.concatenate(numbers))
+        reached = self.run(np.concatenate(owners), start, *jobs, velocity=velocity)
+        if velocity is not None:
+            reached = np.hstack([reached, velocity])
         return np.split(reached, np.cumsum([len(terminals) for terminals in owners])[:-1])
+
+
+def gathered(states: Sequence[State | None], rows: Sequence[IntArray]) -> Array | None:
+    """Return (n, ...) a copy of some rows of each state, one after the other; None if there are no states."""
+    found = [state.values[chosen] for state, chosen in zip(states, rows, strict=True) if state is not None]
+    return np.concatenate(found) if found else None

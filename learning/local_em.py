@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.deferred import Pending
-from learning.descent import Descent, StepRule
+from learning.descent import Descent, StepRule, gathered
 from learning.mixtures import Mixture, expectation, fit_shares
 from learning.setting import Setting
 from learning.state import State
@@ -60,6 +60,7 @@ class LocalEM:
         shares: State,
         steps: int | IntArray,
         numbers: IntArray,
+        velocities: State | None = None,
     ) -> Pending:
         """Submit an E-step and ``steps`` SGD steps of each component; the value will be the (n, M P + M) mixtures.
 
@@ -69,9 +70,11 @@ class LocalEM:
             shares: a row for every terminal, whose last M columns are its shares before.
             steps: SGD steps, of all or (n,).
             numbers: (n,) how many rounds each terminal has done before.
+            velocities: (terminals, M P) that the components' momentum goes on with; those reached will stand behind
+                the mixtures. None starts at rest.
         """
-        arguments = (terminals, models, rows, shares, np.broadcast_to(steps, len(terminals)), numbers)
-        used = [(models, rows), (shares, terminals)]
+        arguments = (terminals, models, rows, shares, np.broadcast_to(steps, len(terminals)), numbers, velocities)
+        used = [(models, rows), (shares, terminals), *([] if velocities is None else [(velocities, terminals)])]
         return self._setting.queue.submit(self._run, arguments, reads=used, weight=len(terminals) * self._components)
 
     def visits(self, steps: int | IntArray) -> tuple[Array, Array]:
@@ -85,25 +88,37 @@ class LocalEM:
         return self._descent.visits(steps) * self._components + fixed, fixed
 
     def _run(self, batch: list[tuple[Any, ...]]) -> Sequence[Array]:
-        owners, stores, rows, states, steps, numbers = zip(*batch, strict=True)
+        owners, stores, rows, states, steps, numbers, moving = zip(*batch, strict=True)
         sizes, who = [len(terminals) for terminals in owners], np.concatenate(owners)
         M, width = self._components, self._components * self._setting.model.size
         models = np.concatenate([store.values[chosen, :width] for store, chosen in zip(stores, rows, strict=True)])
         shares = np.concatenate([state.values[chosen, -M:] for state, chosen in zip(states, owners, strict=True)])
         X, y, offsets = self._rows_of(who)
         responsibilities, shares = expectation(self.mixture.losses(models, X, y, offsets), shares, offsets)
-        reached = self._maximise(who, models, np.concatenate(steps), np.concatenate(numbers), responsibilities)
-        return np.split(np.hstack([reached, shares]), np.cumsum(sizes)[:-1])
+        jobs = (who, np.concatenate(steps), np.concatenate(numbers))
+        reached, *velocity = self._maximise(*jobs, models, gathered(moving, owners), responsibilities)
+        return np.split(np.hstack([reached, shares, *velocity]), np.cumsum(sizes)[:-1])
 
     def _maximise(
-        self, who: IntArray, models: Array, steps: IntArray, numbers: IntArray, responsibilities: Array
-    ) -> Array:
-        """Return the (n, M P) components after SGD: a job for each terminal and component."""
+        self,
+        who: IntArray,
+        steps: IntArray,
+        numbers: IntArray,
+        models: Array,
+        velocity: Array | None,
+        responsibilities: Array,
+    ) -> list[Array]:
+        """Return the (n, M P) components after SGD, and their velocities if there are any.
+
+        There is a job for each terminal and component, component after component.
+        """
         M, n = self._components, len(who)
-        starts = models.reshape(n, M, -1).swapaxes(0, 1).reshape(M * n, -1)
+        given = [models] if velocity is None else [models, velocity]
+        starts, *moving = (each.reshape(n, M, -1).swapaxes(0, 1).reshape(M * n, -1) for each in given)
         terminals, steps, numbers = (np.tile(each, M) for each in (who, steps, numbers))
-        reached = self._descent.run(terminals, starts, steps, numbers, weights=responsibilities.T.ravel())
-        return reached.reshape(M, n, -1).swapaxes(0, 1).reshape(n, -1)
+        how: dict[str, Any] = {"weights": responsibilities.T.ravel(), "velocity": moving[0] if moving else None}
+        reached = self._descent.run(terminals, starts, steps, numbers, **how)
+        return [each.reshape(M, n, -1).swapaxes(0, 1).reshape(n, -1) for each in (reached, *moving)]
 
     def _rows_of(self, terminals: IntArray) -> tuple[Array, Array, IntArray]:
         """Return the training rows of some terminals laid end to end, and (n + 1,) where each one's begin."""

@@ -24,6 +24,7 @@ from learning.heads import Heads
 from learning.primal_dual import reference_solver
 from learning.primal_dual.jobs import SgdJobs
 from learning.primal_dual.losses import Loss
+from learning.primal_dual.velocity import Velocity
 from scenarios.errors import ScenarioError
 from scenarios.streams import Streams
 
@@ -201,6 +202,8 @@ class SharedTrunkModel:
             own = mine.steps + jobs.before if confined else None if head_steps is None else head_steps[chosen]
             heads = None if own is None else torch.as_tensor(own, device=self._device)
             reached[chosen, : kind.size] = self._side_by_side(kind, mine, heads)
+            if jobs.velocity is not None:
+                jobs.velocity[chosen] = mine.velocity
         return reached
 
     def _side_by_side(self, kind: Heads, jobs: SgdJobs, head_steps: Tensor | None) -> Array:
@@ -209,12 +212,16 @@ class SharedTrunkModel:
         flat = flat.clone()
         factors = (np.reshape(a, (-1, 1)) for a in (jobs.learning_rate, jobs.proximal))
         rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
+        velocity = Velocity(jobs, flat)
         for step, batch in enumerate(reference_solver.minibatches(self._rows, jobs), start=jobs.before):
             X, labels = self._rows.X[batch.chosen], self._labels[batch.chosen, : len(kind.targets)]
             part, turn = self._turn(kind, None if head_steps is None else step < head_steps)
             slope = self._gradients(kind, flat, part, X, labels, batch.weights)
             slope = slope + jobs.ridge * flat[:, part] + proximal * (flat[:, part] - anchor[:, part])
-            flat[:, part] = torch.where(batch.active[:, None] & turn, flat[:, part] - rate * slope, flat[:, part])
+            moves = batch.active[:, None] & turn
+            moved = flat[:, part] - rate * velocity.direction(slope, moves, part)
+            flat[:, part] = torch.where(moves, moved, flat[:, part])
+        velocity.store()
         return np.asarray(flat.cpu().numpy())
 
     def _turn(self, kind: Heads, on_heads: Tensor | None) -> tuple[slice, Tensor]:
@@ -245,4 +252,5 @@ def _part(jobs: SgdJobs, chosen: IntArray) -> SgdJobs:
         learning_rate=jobs.learning_rate[chosen],
         rounds=jobs.rounds[chosen],
         proximal=np.broadcast_to(jobs.proximal, len(jobs.terminals))[chosen],
+        velocity=None if jobs.velocity is None else jobs.velocity[chosen],
     )

@@ -23,6 +23,12 @@ class State(Slots):
         super().__init__(len(values))
         self.values = values
 
+    def columns(self, columns: slice) -> State:
+        """Return a view of some columns; to the queue, whoever uses one column of a row uses all of it."""
+        part = State(self.values[:, columns])
+        part.read, part.written = self.read, self.written
+        return part
+
 
 def take(batch: list[tuple[State, NDArray[Any]]]) -> Sequence[NDArray[Any]]:
     """Return copies of some rows of states, as a kernel of the queue."""

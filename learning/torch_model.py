@@ -16,6 +16,7 @@ from learning.models import one_by_one
 from learning.primal_dual import reference_solver, tensor_maths
 from learning.primal_dual.jobs import SgdJobs
 from learning.primal_dual.losses import Loss
+from learning.primal_dual.velocity import Velocity
 from scenarios.errors import ScenarioError
 from scenarios.streams import Streams
 
@@ -114,12 +115,14 @@ class TorchModel:
         flat, anchor = starts
         factors = (np.reshape(a, (-1, 1)) for a in (jobs.learning_rate, jobs.proximal))
         rate, proximal = (torch.as_tensor(a, dtype=torch.float64, device=self._device) for a in factors)
-
+        velocity = Velocity(jobs, flat)
         for batch in reference_solver.minibatches(self._rows, jobs):
             X, y = self._rows.X[batch.chosen], self._rows.y[batch.chosen]
             with torch.no_grad():
                 slopes = tensor_maths.derivative(self._loss, vmap(self._score)(flat, X), y) * batch.weights
             pull = jobs.ridge * flat + proximal * (flat - anchor)
-            moved = flat - rate * (vmap(grad(self._weighted_score))(flat, X, slopes) + pull)
-            flat = torch.where(batch.active[:, None], moved, flat)
+            active = batch.active[:, None]
+            gradient = vmap(grad(self._weighted_score))(flat, X, slopes) + pull
+            flat = torch.where(active, flat - rate * velocity.direction(gradient, active), flat)
+        velocity.store()
         return np.asarray(flat.detach().cpu().numpy())

@@ -24,7 +24,7 @@ SMALL = ["data.arguments.samples_per_task=60", "terminals.per_base_station=2"]
 MIXED = ["data.arguments={tasks: 6, features: 10, least_rows: 80}", "data.unseen_tasks=2"]
 SMALLER = {"urban": SMALL[1:], "methods/fedem": MIXED}
 SHORT_S = {"urban": 1.0, "micro": 1.5, "dense_urban": 0.5, "rural": 20.0, "indoor_factory": 0.5, "highway": 8.0}
-SHORT_S |= dict.fromkeys(COMPARISONS, 0.6) | {"methods/mocha": 10.0, "methods/asynchronous": 6.0}
+SHORT_S |= dict.fromkeys(COMPARISONS, 0.6) | {"methods/mocha": 10.0, "methods/asynchronous": 6.0, "methods/permfl": 3.0}
 PRESET = """
 name: any
 presets: [{name}]

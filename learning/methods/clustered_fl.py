@@ -16,13 +16,13 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import pdist
 
 from learning.methods.base import Array, IntArray
-from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.fedavg import FedAvg, FedAvgParameters
 from learning.setting import Setting
 from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class ClusterParameters(AveragingParameters):
+class ClusterParameters(FedAvgParameters):
     """Parameters of clustered FL.
 
     Attributes:

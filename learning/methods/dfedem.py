@@ -68,4 +68,5 @@ class DFedEM(Gossip):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit an E-step and H SGD steps of each of the terminals' own models."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._em.submit(who, self._models, who, self._models, plan.steps(who), numbers)
+        steps, own = plan.steps(who), self._models
+        return self._em.submit(who, own, who, own, steps, numbers, self._velocities)

@@ -19,7 +19,7 @@ from learning.deferred import ALL, Pending
 from learning.evaluation import Measurement
 from learning.messages import Cohort, Contacts, Plan
 from learning.methods.base import Array, BoolArray, IntArray, Node
-from learning.methods.gossip import Gossip, GossipParameters
+from learning.methods.gossip import Gossip, MeetingParameters
 from learning.mixer import gathered
 from learning.mixing import Mixing, affinity_weights, cosines, metropolis, mixed
 from learning.setting import Setting
@@ -27,7 +27,7 @@ from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class DynamicGraphParameters(GossipParameters):
+class DynamicGraphParameters(MeetingParameters):
     """Parameters of gossip on a graph that follows the tasks.
 
     Attributes:

@@ -20,8 +20,10 @@ from learning.deferred import ALL, Pending, Rows
 from learning.descent import Descent, Pull
 from learning.distortion import Distortion, distorted_sum
 from learning.evaluation import Measurement
+from learning.kept import Kept
 from learning.messages import Cohort, Late, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
+from learning.momentum import MomentumParameters, velocities
 from learning.segments import segment_sums, within
 from learning.setting import Setting
 from learning.state import State, take
@@ -29,7 +31,7 @@ from learning.state import State, take
 
 @dataclass(frozen=True, config={"extra": "forbid"})
 class AveragingParameters:
-    """Parameters of FedAvg and its kin.
+    """Parameters that FedAvg and its kin have in common.
 
     Attributes:
         local_iterations: H, SGD steps per terminal and base-station iteration.
@@ -53,11 +55,16 @@ class AveragingParameters:
     late_power: float = Field(default=0.5, ge=0)
 
 
+@dataclass(frozen=True, config={"extra": "forbid"})
+class FedAvgParameters(MomentumParameters, AveragingParameters):
+    """Parameters of FedAvg."""
+
+
 class FedAvg(Method):
     """Averages whole models, weighted by training rows or not."""
 
     label = "FedAvg"
-    Parameters: ClassVar[Any] = AveragingParameters
+    Parameters: ClassVar[Any] = FedAvgParameters
     sums_updates = True
     takes_late = True
 
@@ -71,6 +78,8 @@ class FedAvg(Method):
         of_sites = np.bincount(setting.federation.terminal_task, self._weights, setting.tasks)
         self._site_weights = of_sites.astype(np.float64)
         self._descent = Descent(setting, parameters, self.proximal, self.pull)
+        self._velocities = velocities(parameters, setting.terminals, len(start))
+        self._kept = Kept(setting.queue, len(start), [self._velocities])
 
     def initial(self) -> Array:
         """Return the (P,) parameters that everybody starts from."""
@@ -123,8 +132,8 @@ class FedAvg(Method):
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H SGD steps from the model received."""
-        terminals, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(terminals, self._sites, owners(cohort), plan.steps(terminals), numbers)
+        who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
+        return self._descent.submit(who, self._sites, owners(cohort), plan.steps(who), numbers, self._velocities)
 
     def merge(
         self,
@@ -150,8 +159,8 @@ class FedAvg(Method):
             self.queue.submit(self._average, (cohort, mine, parts[0][1], distortion), writes=writes)
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
-        """Take in what is not averaged of the updates that arrived, and return what is: here all of it."""
-        return work
+        """Take in what is not averaged of the updates that arrived, and return what is: here all but velocities."""
+        return self._kept.part(cohort.terminals, work, arrived)
 
     def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:
         """Return (n,) whose part is averaged of the cohort's terminals whose update ``arrived``: here all of them."""

@@ -17,13 +17,13 @@ from learning.deferred import ALL
 from learning.descent import Descent
 from learning.evaluation import Measurement
 from learning.methods.base import IntArray, Node
-from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.fedavg import FedAvg, FedAvgParameters
 from learning.setting import Setting
 from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class TuningParameters(AveragingParameters):
+class TuningParameters(FedAvgParameters):
     """Parameters of FedAvg with fine-tuning.
 
     Attributes:

@@ -18,17 +18,18 @@ from pydantic.dataclasses import dataclass
 
 from learning.deferred import ALL, Pending
 from learning.evaluation import Evaluator, Measurement
+from learning.kept import Kept
 from learning.local_em import LocalEM, starts_apart
 from learning.messages import Cohort, Plan, Sizes, owners
-from learning.methods.base import Array, BoolArray, Node
-from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.methods.base import Array, Node
+from learning.methods.fedavg import FedAvg, FedAvgParameters
 from learning.mixtures import LIKELIHOODS
 from learning.setting import Setting
 from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class MixtureParameters(AveragingParameters):
+class MixtureParameters(FedAvgParameters):
     """Parameters of FedEM.
 
     Attributes:
@@ -54,6 +55,7 @@ class FedEM(FedAvg):
         M = parameters.components
         self._em = LocalEM(setting, parameters, M)
         self._shares = State(np.full((setting.terminals, M), 1.0 / M))
+        self._kept = Kept(setting.queue, M * setting.model.size, [self._shares, self._velocities])
         self.evaluator = Evaluator(setting, self._em.mixture)
 
     def initial(self) -> Array:
@@ -68,13 +70,8 @@ class FedEM(FedAvg):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit an E-step and H SGD steps of each model received."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._em.submit(who, self._sites, owners(cohort), self._shares, plan.steps(who), numbers)
-
-    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
-        """Let the senders keep their shares; the models are left to be averaged."""
-        who = cohort.terminals[arrived]
-        self.queue.submit(self._keep, (who, work, arrived), writes=[(self._shares, who)])
-        return self.queue.submit(self._components, (work,))
+        state, steps = (self._sites, owners(cohort), self._shares), plan.steps(who)
+        return self._em.submit(who, *state, steps, numbers, self._velocities)
 
     def evaluate(self, node: Node) -> Measurement:
         """Measure the terminals' mixtures of the global models."""
@@ -90,14 +87,6 @@ class FedEM(FedAvg):
         return self.queue.submit(self._em.newcomers, (super().newcomers(),))
 
     # What the queue runs ------------------------------------------------------------------------------------
-
-    def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        for who, mixtures, arrived in batch:
-            self._shares.values[who] = mixtures[arrived, -self.parameters.components :]
-        return [None] * len(batch)
-
-    def _components(self, batch: list[tuple[Any, ...]]) -> list[Array]:
-        return [mixtures[:, : -self.parameters.components] for (mixtures,) in batch]
 
     def _mixtures(self, batch: list[tuple[Any, ...]]) -> list[Array]:
         models = np.repeat(self._cloud.values, self.setting.terminals, axis=0)

@@ -12,11 +12,12 @@ from pydantic.dataclasses import dataclass
 
 from learning.descent import Pull
 from learning.methods.fedavg import AveragingParameters, FedAvg
+from learning.momentum import MomentumParameters
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
 class ProximalParameters(AveragingParameters):
-    """Parameters of FedProx.
+    """Parameters that FedProx and other methods with a pull have in common.
 
     Attributes:
         proximal: mu, weight of the proximal term; 0 regresses to FedAvg, a huge one keeps the model received.
@@ -26,6 +27,11 @@ class ProximalParameters(AveragingParameters):
 
     proximal: float = Field(default=0.1, ge=0)
     pull: Pull = "implicit"
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class FedProxParameters(MomentumParameters, ProximalParameters):
+    """Parameters of FedProx."""
 
 
 class Pulled:
@@ -49,4 +55,4 @@ class FedProx(Pulled, FedAvg):
     """FedAvg with a proximal term."""
 
     label = "FedProx"
-    Parameters: ClassVar[Any] = ProximalParameters
+    Parameters: ClassVar[Any] = FedProxParameters

@@ -22,13 +22,14 @@ from learning.messages import Cohort, Contacts, Plan, Sizes
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.mixer import Mixer
 from learning.mixing import Mixing
+from learning.momentum import MomentumParameters, velocity_size
 from learning.setting import Setting
 from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class GossipParameters:
-    """Parameters of gossip and its kin.
+class MeetingParameters:
+    """Parameters that gossip and its kin have in common.
 
     Attributes:
         local_iterations: SGD steps per round.
@@ -45,6 +46,11 @@ class GossipParameters:
     decay: float = Field(default=0.0, ge=0)
 
 
+@dataclass(frozen=True, config={"extra": "forbid"})
+class GossipParameters(MomentumParameters, MeetingParameters):
+    """Parameters of gossip."""
+
+
 class Gossip(Method):
     """One model per terminal, mixed with those of its neighbours."""
 
@@ -56,8 +62,12 @@ class Gossip(Method):
 
     def __init__(self, setting: Setting, parameters: Any) -> None:
         super().__init__(setting, parameters)
-        self._models = State(np.tile(self.initial(), (setting.terminals, 1)))
-        self._mixer = Mixer(setting.queue, self._models, self.private)
+        start = self.initial()
+        kept = velocity_size(parameters, len(start) - self.private)
+        state = State(np.tile(np.append(start, np.zeros(kept)), (setting.terminals, 1)))
+        self._models = state.columns(slice(len(start)))
+        self._velocities = state.columns(slice(len(start), None)) if kept else None
+        self._mixer = Mixer(setting.queue, state, self.private + kept)
         self._descent = Descent(setting, parameters)
 
     def initial(self) -> Array:
@@ -86,7 +96,7 @@ class Gossip(Method):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H SGD steps from the terminals' own models."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(who, self._models, who, plan.steps(who), numbers)
+        return self._descent.submit(who, self._models, who, plan.steps(who), numbers, self._velocities)
 
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Nothing is merged at base stations."""

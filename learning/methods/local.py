@@ -17,16 +17,18 @@ from learning.control.fixed import FixedControl
 from learning.deferred import Pending
 from learning.descent import Descent
 from learning.distortion import Distortion
+from learning.kept import Kept
 from learning.messages import Cohort, Plan, Sizes
 from learning.methods.base import BoolArray, IntArray, Method
 from learning.models import starts
+from learning.momentum import MomentumParameters, velocities
 from learning.setting import Setting
 from learning.state import State
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class LocalParameters:
-    """Parameters of local training.
+class ChunkParameters:
+    """How local training goes on, in chunks.
 
     Attributes:
         local_iterations: SGD steps per chunk of work, between two measurements.
@@ -41,6 +43,11 @@ class LocalParameters:
     batch_size: int = Field(default=4, ge=1)
     learning_rate: float = Field(default=0.1, gt=0)
     decay: float = Field(default=0.0, ge=0)
+
+
+@dataclass(frozen=True, config={"extra": "forbid"})
+class LocalParameters(MomentumParameters, ChunkParameters):
+    """Parameters of local training; a round is a chunk."""
 
 
 class Local(Method):
@@ -60,6 +67,8 @@ class Local(Method):
         super().__init__(setting, parameters)
         self._models = State(starts(setting.model, setting.streams, setting.federation.terminal_task))
         self._descent = Descent(setting, parameters)
+        self._velocities = velocities(parameters, setting.terminals, setting.model.size)
+        self._kept = Kept(setting.queue, setting.model.size, [self._velocities])
 
     def make_controller(self) -> FixedControl:
         """Return H steps per chunk, K chunks."""
@@ -77,12 +86,12 @@ class Local(Method):
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit one chunk of SGD on each terminal's own rows."""
         who, numbers = cohort.terminals, self.next_rounds(cohort.terminals)
-        return self._descent.submit(who, self._models, who, plan.steps(who), numbers)
+        return self._descent.submit(who, self._models, who, plan.steps(who), numbers, self._velocities)
 
     def merge(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None = None) -> None:
         """Keep the new models of the terminals that finished."""
-        who = cohort.terminals[arrived]
-        self.queue.submit(self._keep, (who, work, arrived), writes=[(self._models, who)])
+        who, models = cohort.terminals[arrived], self._kept.part(cohort.terminals, work, arrived)
+        self.queue.submit(self._keep, (who, models, arrived), writes=[(self._models, who)])
 
     def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
         for who, models, finished in batch:

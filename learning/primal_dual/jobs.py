@@ -119,9 +119,12 @@ class SgdJobs:
             in pieces meets the rows of a round done at once.
         weights: (r,) float64 factor of the loss of every row, the jobs' rows laid end to end, each job's in stored
             order; None is 1 everywhere. A batch's mean is over its rows, whatever they weigh.
+        momentum: m of a step v <- m v + gradient, w <- w - learning_rate v; 0 is a plain step.
+        velocity: (T, d) v that each job goes on with, changed in place to what it is after; None without momentum.
 
     Raises:
-        ValueError: if lengths disagree, a step count is negative or the batch is empty.
+        ValueError: if lengths disagree, a step count is negative, the batch is empty, or there is momentum without
+            velocities.
     """
 
     terminals: Array
@@ -136,9 +139,14 @@ class SgdJobs:
     proximal: float | Array = 0.0
     before: int = 0
     weights: Array | None = None
+    momentum: float = 0.0
+    velocity: Array | None = None
 
     def __post_init__(self) -> None:
-        names = ("w", "anchor", "steps", "learning_rate", "rounds")
-        _require_lengths(self, names if np.ndim(self.proximal) == 0 else (*names, "proximal"), len(self.terminals))
+        own = (("proximal", np.ndim(self.proximal) > 0), ("velocity", self.velocity is not None))
+        names = ("w", "anchor", "steps", "learning_rate", "rounds", *(name for name, given in own if given))
+        _require_lengths(self, names, len(self.terminals))
+        if self.momentum != 0.0 and self.velocity is None:
+            raise ValueError("momentum without velocity: allowed: (T, d) numbers to go on with, 0 at rest")
         if np.any(np.asarray(self.steps) < 0) or self.batch < 1 or self.before < 0:
             raise ValueError("steps or before below 0, or batch below 1")

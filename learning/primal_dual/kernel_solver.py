@@ -132,6 +132,7 @@ class KernelSolver:
         w, anchor = self._models(jobs.w, who), self._models(jobs.anchor, who)
         out, steps = np.empty_like(w), np.ascontiguousarray(jobs.steps, np.int64)
         weights = checked_weights(jobs.weights, int(ends[-1]))
+        velocity = w[:0] if jobs.velocity is None else self._models(jobs.velocity, who)
         arguments = (
             self.loss.code,
             self.loss.smoothing,
@@ -151,11 +152,15 @@ class KernelSolver:
             *jobs.key,
             _NO_WEIGHTS if weights is None else weights,
             ends,
+            jobs.momentum,
+            velocity,
             out,
         )
         rows = np.minimum(jobs.batch, self.offsets[who + 1] - self.offsets[who]) * steps
         with _threads(2.0 * self.X.shape[1] * float(rows.sum())):
             kernels.local_sgd(*arguments)
+        if jobs.velocity is not None and velocity is not jobs.velocity:
+            jobs.velocity[:] = velocity
         return out
 
     def duals(self) -> Array:

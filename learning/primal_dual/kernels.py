@@ -182,15 +182,17 @@ def _descend(
     stream: tuple[int, int, int, int],
     weights: Array,
     place: int,
+    momentum: float,
+    velocity: Array,
     w: Array,
     t: int,
 ) -> None:
-    """Do one job of :func:`local_sgd` on row ``t`` of ``w`` in place, on the ``n`` rows from ``low`` on.
+    """Do one job of :func:`local_sgd` on row ``t`` of ``w`` and ``velocity`` in place, on ``n`` rows from ``low`` on.
 
     Meanwhile the rows from ``ahead`` on, which are likely to be next, are brought near. The weights of the job's rows,
     if there are any weights, begin at ``place``.
     """
-    weighted = weights.shape[0] > 0
+    weighted, heavy = weights.shape[0] > 0, velocity.shape[0] > 0
     gradient, order = np.empty((1, w.shape[1])), np.empty(n, np.int64)
     room = min(batch, n) + FAN
     rows, slopes = np.empty(room, np.int64), np.empty(room)
@@ -223,7 +225,12 @@ def _descend(
         add_row(anchor, t, -proximal, gradient, 0)
         for k in range(0, count, FAN):
             add_rows(X, rows, slopes, k, gradient, 0)
-        add_row(gradient, 0, -rate, w, t)
+        if heavy:
+            for c in range(gradient.shape[1]):
+                velocity[t, c] = momentum * velocity[t, c] + gradient[0, c]
+            add_row(velocity, t, -rate, w, t)
+        else:
+            add_row(gradient, 0, -rate, w, t)
 
 
 @njit(parallel=True, **COMPILED)
@@ -247,6 +254,8 @@ def local_sgd(
     key1: int,
     weights: Array,
     places: Array,
+    momentum: float,
+    velocity: Array,
     out_w: Array,
 ) -> None:
     """Do minibatch SGD on mean loss + ridge/2 ||w||^2 + proximal/2 ||w - anchor||^2 of each job's rows.
@@ -260,6 +269,8 @@ def local_sgd(
         before: steps of the round whose rows are passed over.
         weights: (r,) factors of the losses of the jobs' rows, those of job t from ``places[t]`` on; of length 0 if
             all are 1.
+        momentum, velocity: v <- momentum v + gradient in place, and steps go along v, (T, d); of length 0 they go
+            along the gradient.
         out_w: (T, d) the models reached.
     """
     mu = curvature(loss_code, smoothing)
@@ -271,7 +282,7 @@ def local_sgd(
             out_w[t, c] = w[t, c]
         ahead = offsets[terminals[min(t + 1, terminals.shape[0] - 1)]]
         start, stream = (X, y, low, n, ahead, anchor, steps[t], before, batch), (rounds[t], j, key0, key1)
-        how = (learning_rate[t], ridge, proximal[t], stream, weights, places[t])
+        how = (learning_rate[t], ridge, proximal[t], stream, weights, places[t], momentum, velocity)
         _descend(loss_code, mu, *start, *how, out_w, t)
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 from learning.primal_dual import tensor_maths as maths
 from learning.primal_dual.jobs import AscentJobs, Sampling, SgdJobs
 from learning.primal_dual.losses import Loss
+from learning.primal_dual.velocity import Velocity
 
 _GATHERED = 2**26  # numbers a gathered block of rows may hold
 
@@ -158,12 +159,15 @@ def local_sgd(loss: Loss, rows: Rows, jobs: SgdJobs) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` and return the models reached, (T, d)."""
     w, anchor, rate = (_numbers(v, rows) for v in (jobs.w, jobs.anchor, jobs.learning_rate))
     w, proximal = w.clone(), _numbers(jobs.proximal, rows).reshape(-1, 1)
+    velocity = Velocity(jobs, w)
     for batch in minibatches(rows, jobs):
         x, y = rows.X[batch.chosen], rows.y[batch.chosen]
         slopes = maths.derivative(loss, torch.einsum("tnd,td->tn", x, w), y)
         gradient = torch.einsum("tnd,tn->td", x, slopes * batch.weights)
         gradient += jobs.ridge * w + proximal * (w - anchor)
-        w = torch.where(batch.active[:, None], w - rate[:, None] * gradient, w)
+        active = batch.active[:, None]
+        w = torch.where(active, w - rate[:, None] * velocity.direction(gradient, active), w)
+    velocity.store()
     return w
 
 

@@ -87,7 +87,7 @@ class TorchSolver:
     def sgd(self, jobs: SgdJobs) -> Array:
         """See :meth:`~.solver.LocalSolver.sgd`."""
         who, ends = ranges_of(self.offsets, jobs.terminals)
-        for start in (jobs.w, jobs.anchor):
+        for start in (jobs.w, jobs.anchor, *([] if jobs.velocity is None else [jobs.velocity])):
             checked_models(start, self.rows.X.shape[1], who)
         checked_weights(jobs.weights, int(ends[-1]))
         models: Array = reference_solver.local_sgd(self.loss, self.rows, jobs).cpu().numpy()

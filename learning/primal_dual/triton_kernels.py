@@ -408,6 +408,7 @@ def local_sgd(
     offsets: tl.tensor,
     w: tl.tensor,
     anchor: tl.tensor,
+    velocity: tl.tensor,
     batch: tl.tensor,
     before: tl.tensor,
     order: tl.tensor,
@@ -418,10 +419,12 @@ def local_sgd(
     CODE: tl.constexpr,
     MU: tl.constexpr,
     WEIGHTED: tl.constexpr,
+    HEAVY: tl.constexpr,
 ) -> None:
-    """Do the work of :func:`kernels.local_sgd`; ``numbers`` (T, 3) float64 are learning rate, ridge, proximal.
+    """Do the work of :func:`kernels.local_sgd`; ``numbers`` (T, 4) float64 are rate, ridge, proximal, momentum.
 
-    If ``WEIGHTED``, the float64 ``weights`` lie where the scratch ``order`` does: from the place in ``orders`` on.
+    If ``WEIGHTED``, the float64 ``weights`` lie where the scratch ``order`` does: from the place in ``orders`` on. If
+    ``HEAVY``, the (T, d) ``velocity`` is changed in place.
     """
     job = tl.program_id(0).to(tl.int64)
     terminal, steps = tl.load(orders + 4 * job), tl.load(orders + 4 * job + 1)
@@ -432,8 +435,9 @@ def local_sgd(
     cols = tl.arange(0, BLOCK)
     model = tl.load(w + job * D + cols, mask=cols < D, other=0.0)
     centre = tl.load(anchor + job * D + cols, mask=cols < D, other=0.0)
-    rate = tl.load(numbers + 3 * job).to(model.dtype)
-    ridge, proximal = tl.load(numbers + 3 * job + 1).to(model.dtype), tl.load(numbers + 3 * job + 2).to(model.dtype)
+    rate, momentum = tl.load(numbers + 4 * job).to(model.dtype), tl.load(numbers + 4 * job + 3).to(model.dtype)
+    ridge, proximal = tl.load(numbers + 4 * job + 1).to(model.dtype), tl.load(numbers + 4 * job + 2).to(model.dtype)
+    moving = tl.load(velocity + job * D + cols, mask=cols < D, other=0.0) if HEAVY else model * 0.0
     used, position = tl.full((), 0, tl.int64), tl.full((), 0, tl.int32)
     seed = tl.load(key) | (tl.load(key + 1) << 32)
     word0, word1, word2, word3 = _words(seed, used, round_, terminal)
@@ -450,9 +454,14 @@ def local_sgd(
             X, y, weights, order, model, position, used_rows, drawn, D, BLOCK, TILE, CODE, MU, WEIGHTED
         )
         change = slopes + ridge * model + proximal * (model - centre)
+        if HEAVY:
+            moving = tl.where(step >= before, momentum * moving + change, moving)
+            change = moving
         model -= tl.where(step >= before, rate, 0.0) * change
         position = tl.where(position + count < n, position + count, 0)
     tl.store(out_w + job * D + cols, model, mask=cols < D)
+    if HEAVY:
+        tl.store(velocity + job * D + cols, moving, mask=cols < D)
 
 
 @triton.jit

@@ -98,14 +98,18 @@ class TritonSolver:
         """See :meth:`~.solver.LocalSolver.sgd`."""
         terminals, offsets = ranges_of(self.offsets, jobs.terminals)
         orders = _orders(terminals, jobs.steps, jobs.rounds, offsets)
-        numbers = np.empty((len(terminals), 3))
+        numbers = np.empty((len(terminals), 4))
         numbers[:, 0], numbers[:, 1], numbers[:, 2] = jobs.learning_rate, jobs.ridge, jobs.proximal
+        numbers[:, 3] = jobs.momentum
         starts = (self._models(jobs.w, terminals), self._models(jobs.anchor, terminals))
         weights = checked_weights(jobs.weights, int(offsets[-1]))
         own = np.empty(0) if weights is None else weights
-        sent = upload(self.device, orders, np.array(jobs.key, np.int64), numbers, *starts, own)
+        velocity = starts[0][:0] if jobs.velocity is None else self._models(jobs.velocity, terminals)
+        sent = upload(self.device, orders, np.array(jobs.key, np.int64), numbers, *starts, own, velocity)
         work = DeviceDescents(int(offsets[-1]), min(jobs.batch, _LONGEST), jobs.before, *sent)
         reached: Array = local_sgd(self.loss, self.rows, work).cpu().numpy()
+        if jobs.velocity is not None:
+            jobs.velocity[:] = work.velocity.cpu().numpy()
         return reached
 
     def duals(self) -> Array:
@@ -148,9 +152,10 @@ class DeviceDescents:
         length, orders, key, w: as in :class:`DeviceAscents`.
         batch: rows a step, below 2**31.
         before: steps of the round whose rows are passed over.
-        numbers: (T, 3) float64 learning rate, ridge, proximal.
+        numbers: (T, 4) float64 learning rate, ridge, proximal, momentum.
         anchor: (T, d) centres of the proximal term.
         weights: (length,) float64 factors of the rows' losses; empty if all are 1.
+        velocity: (T, d) what momentum has built up, changed in place; (0, d) without momentum.
     """
 
     length: int
@@ -162,6 +167,7 @@ class DeviceDescents:
     w: Tensor
     anchor: Tensor
     weights: Tensor
+    velocity: Tensor
 
 
 def upload(device: torch.device, *arrays: Array) -> list[Tensor]:
@@ -243,10 +249,11 @@ def local_sgd(loss: Loss, rows: Rows, work: DeviceDescents) -> Tensor:
     """Do the work of :func:`kernels.local_sgd` in one launch and return the models reached, (T, d)."""
     w = work.w
     out, order = torch.empty_like(w), torch.empty(work.length, dtype=torch.int32, device=w.device)
-    fixed = {**_compiled_for(loss, w.shape[1]), "WEIGHTED": len(work.weights) > 0}
+    fixed = {**_compiled_for(loss, w.shape[1]), "WEIGHTED": len(work.weights) > 0, "HEAVY": len(work.velocity) > 0}
     weights = work.weights if fixed["WEIGHTED"] else work.numbers  # a pointer that nobody follows
+    velocity = work.velocity if fixed["HEAVY"] else w
     data, passes = (rows.X, rows.y, weights, rows.offsets), (work.batch, work.before)
-    arguments = (work.orders, work.numbers, work.key, *data, w, work.anchor, *passes, order, out)
+    arguments = (work.orders, work.numbers, work.key, *data, w, work.anchor, velocity, *passes, order, out)
     _launch(triton_kernels.local_sgd, len(w), arguments, fixed)
     return out
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from learning.messages import Plan
 from learning.methods.dfedem import DecentralisedMixtureParameters, DFedEM
 from learning.methods.fedem import FedEM, MixtureParameters
 from learning.mixing import metropolis, mixing_matrix
+from learning.mixtures import expectation
 from learning.setting import Setting
 from netsim.port import Cohort, Mixing
 from netsim.topology import Pairs, Topology
@@ -29,12 +28,10 @@ from tests.learning.driving import (
     simulated,
     weights_of,
 )
-from tests.learning.mixture_toy import components, toy_federation
+from tests.learning.mixture_toy import HEAVY, REFERENCE, ROUNDS, components, held_out_scores, toy_federation
 
 Array = NDArray[np.float64]
 EVERYTHING = 1000  # a batch of this many rows is all a terminal has
-REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "fedem_toy.json").read_text(encoding="utf-8"))["dfedem"]
-ROUNDS = (1, 2, 5, 20)
 COMPLETE = np.arange(3)
 
 
@@ -55,16 +52,23 @@ def together(method: DFedEM, degree: int) -> None:
     method.settle()
 
 
-def test_rounds_are_those_of_the_reference() -> None:
-    method = dfedem(setting_of(toy_federation(), "logistic", 1e-15), components=2)
+@pytest.mark.parametrize(("key", "parameters"), [("dfedem", {}), ("dfedem_sgdm", HEAVY)])
+def test_rounds_are_those_of_the_reference(key: str, parameters: dict[str, Any]) -> None:
+    data = toy_federation()
+    method = dfedem(setting_of(data, "logistic", 1e-15), components=2, **parameters)
     method.models()[0].values[:, :10] = components()
     assert metropolis(3, np.array([3])).tolist() == [0.25]  # the weights of the reference: 1/2, 1/4, 1/4
     for number in range(1, 21):
+        mixture, before = method._em.mixture, weights_of(method)[:1]
+        losses = mixture.losses(before[:, :10], data.X[:12], data.y[:12], np.array([0, 12]))
+        q, _ = expectation(losses, before[:, 10:], np.array([0, 12]))
         together(method, degree=3)
         if number in ROUNDS:
-            found, expected = weights_of(method), REFERENCE[str(number)]
+            found, expected = weights_of(method), REFERENCE[key][str(number)]
             np.testing.assert_allclose(found[:, :10].reshape(3, 2, 5), expected["cl"], atol=2e-6)
             np.testing.assert_allclose(found[:, 10:], expected["pi"], atol=2e-6)
+            np.testing.assert_allclose(q[:3].T, expected["q1"], atol=2e-6)
+            np.testing.assert_allclose(held_out_scores(mixture, found, (1, 2, 3)), expected["eval"], atol=2e-6)
 
 
 def test_mixing_with_everybody_alike_is_the_server_of_terminals_with_equally_many_rows() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from itertools import permutations
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,12 +30,11 @@ from tests.learning.driving import (
     setting_of,
     simulated,
 )
-from tests.learning.mixture_toy import components, toy_federation
+from tests.learning.mixture_toy import HEAVY, REFERENCE, ROUNDS, components, held_out_scores, toy_federation
 
 Array = NDArray[Any]
 EVERYTHING = 1000  # a batch of this many rows is all a terminal has
-REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "fedem_toy.json").read_text(encoding="utf-8"))
-ROUNDS = (1, 2, 5, 20)
+KEYS: list[tuple[str, dict[str, Any]]] = [("fedem", {}), ("fedem_sgdm", HEAVY)]
 
 
 def fedem(federation: Federation, loss: str = "logistic", lambda1: float = 0.1, **parameters: Any) -> FedEM:
@@ -61,19 +58,26 @@ def shares_of(method: FedEM) -> Array:
 # The reference ------------------------------------------------------------------------------------------------
 
 
-def test_components_and_shares_are_those_of_the_reference() -> None:
-    method = toy_method()
+@pytest.mark.parametrize(("key", "parameters"), KEYS)
+def test_components_and_shares_are_those_of_the_reference(key: str, parameters: dict[str, Any]) -> None:
+    method = toy_method(**parameters)
     driver = Driver(method)
     for number in range(1, 21):
         driver.cloud_round(Plan(1, 1))
         if number in ROUNDS:
-            found, expected = driver.models().reshape(2, 5), REFERENCE["fedem"][str(number)]
+            found, expected = driver.models().reshape(2, 5), REFERENCE[key][str(number)]
             np.testing.assert_allclose(found, expected["glob"], atol=2e-6)
             np.testing.assert_allclose(shares_of(method), expected["pi"], atol=2e-6)
+            mixtures = np.hstack([np.tile(found.ravel(), (3, 1)), shares_of(method)])
+            scores = held_out_scores(method._em.mixture, mixtures, (1, 2, 3))
+            np.testing.assert_allclose(scores, expected["eval"], atol=2e-6)
 
 
-def test_responsibilities_are_those_of_the_reference_and_a_newcomer_that_fits_once_a_round_finds_its_shares() -> None:
-    method, data = toy_method(), toy_federation()
+@pytest.mark.parametrize(("key", "parameters"), KEYS)
+def test_responsibilities_are_those_of_the_reference_and_a_newcomer_that_fits_once_a_round_finds_its_shares(
+    key: str, parameters: dict[str, Any]
+) -> None:
+    method, data = toy_method(**parameters), toy_federation()
     driver, unseen = Driver(method), data.unseen
     assert unseen is not None
     mixture = Mixture(method.setting.model, method.setting.loss, 2)
@@ -85,11 +89,13 @@ def test_responsibilities_are_those_of_the_reference_and_a_newcomer_that_fits_on
             q, shares = expectation(losses, shares, ends)
             driver.cloud_round(Plan(1, 1))
             if number in ROUNDS:
-                np.testing.assert_allclose(q[:3].T, REFERENCE["fedem"][str(number)]["q1"], atol=2e-6)
+                np.testing.assert_allclose(q[:3].T, REFERENCE[key][str(number)]["q1"], atol=2e-6)
         losses = mixture.losses(driver.models(), unseen.X, unseen.y, unseen.terminal_offsets)
         newcomer = expectation(losses, newcomer, unseen.terminal_offsets)[1]
         if number in (0, *ROUNDS):
-            np.testing.assert_allclose(newcomer, REFERENCE["fedem"][str(number)]["test_pi"], atol=2e-6)
+            np.testing.assert_allclose(newcomer, REFERENCE[key][str(number)]["test_pi"], atol=2e-6)
+            scores = held_out_scores(mixture, np.hstack([driver.models(), newcomer]), (4,))
+            np.testing.assert_allclose(scores, REFERENCE[key][str(number)]["test_eval"], atol=2e-6)
 
 
 # Theory -------------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -187,9 +188,17 @@ def test_compiled_sgd_equals_the_tensor_sgd(name: str, batch: int, seed: int) ->
         int(rng.integers(0, 5)),
     )
     weights = rng.uniform(0, 2, len(data[0]))
-    for each in (jobs, replace(jobs, weights=weights)):
-        a, b = KernelSolver(*data, loss).sgd(each), TorchSolver(*data, loss).sgd(each)
+    heavy: dict[str, Any] = {"momentum": rng.uniform(0, 0.95), "velocity": rng.normal(size=(6, d))}
+    for each in (jobs, replace(jobs, weights=weights), replace(jobs, **heavy)):
+        velocities = [None if each.velocity is None else each.velocity.copy() for _ in range(2)]
+        pair = zip((KernelSolver, TorchSolver), velocities, strict=True)
+        a, b = (kind(*data, loss).sgd(replace(each, velocity=velocity)) for kind, velocity in pair)
         np.testing.assert_allclose(a, b, atol=1e-12 * max(1.0, np.abs(a).max()))
+        if velocities[0] is not None and velocities[1] is not None:
+            scale = max(1.0, np.abs(velocities[0]).max())
+            np.testing.assert_allclose(velocities[0], velocities[1], atol=1e-12 * scale)
+            moved = (jobs.steps > 0) & (np.diff(data[2])[jobs.terminals] > 0)
+            np.testing.assert_array_equal((velocities[0] != each.velocity).any(axis=1), moved)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -255,11 +264,16 @@ def test_sgd_has_the_same_bits_on_any_number_of_threads_and_in_any_batches(name:
     solver = KernelSolver(*random_data(rng, name, terminals=40), make_loss(name))
     w, steps, rate = rng.normal(size=(40, solver.X.shape[1])), rng.integers(1000, 9000, 40), rng.uniform(0.001, 0.1, 40)
     jobs = SgdJobs(rng.permutation(40), w, -w, steps, rate, rng.integers(0, 2**32, 40), (5, 6), 3, 0.1, 0.2)
-    one, two = (with_threads(count, lambda: solver.sgd(jobs)) for count in (1, 2))
     fields = ("terminals", "w", "anchor", "steps", "learning_rate", "rounds")
-    batches = [solver.sgd(batch) for batch in parts_of(jobs, fields, [0, 1, 2, 4, 7, 12, 25, 40])]
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(np.concatenate(batches), one)
+    for heavy in (False, True):
+        velocities = [w[::-1].copy() if heavy else None for _ in range(3)]
+        one, two, parts = (replace(jobs, momentum=0.7 * heavy, velocity=velocity) for velocity in velocities)
+        first, second = (with_threads(count, partial(solver.sgd, each)) for count, each in ((1, one), (2, two)))
+        cuts = parts_of(parts, (*fields, *["velocity"] * heavy), [0, 1, 2, 4, 7, 12, 25, 40])
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(np.concatenate([solver.sgd(batch) for batch in cuts]), first)
+        for other in velocities[1:]:
+            np.testing.assert_array_equal(velocities[0], other)
 
 
 @njit

@@ -120,8 +120,8 @@ def test_every_kernel_compiles_and_reads_its_rows_sixteen_bytes_a_thread(
     fixed = {"CODE": loss.code, "MU": loss.smoothness}
     kernels = [(triton_kernels.local_dual_ascent, fixed | {"SAMPLING": int(sampling)}) for sampling in Sampling]
     kernels += [(triton_kernels.terminal_sums, fixed), (triton_kernels.dual_image, fixed)]
-    for weighted in (False, True):
-        descent = fixed | {"WEIGHTED": weighted}
+    for weighted, heavy in ((False, False), (True, False), (False, True)):
+        descent = fixed | {"WEIGHTED": weighted, "HEAVY": heavy}
         kernels += [(triton_kernels.local_sgd, descent)]
         kernels += [(triton_kernels.local_sgd, descent | {"batch": 1, "before": 1})]
     wide = "ld.global.v4.b32" if dtype == "fp32" else "ld.global.v2.b64"
@@ -267,6 +267,11 @@ def test_minibatch_descent_agrees(name: str, batch: int, dtype: Any, tolerance: 
     twice = np.array([3, 0, 3, 1, 2])  # one terminal's rows count differently in its two jobs
     weighted = replace(jobs, terminals=twice, weights=rng.uniform(0, 2, 3 + 5 + 3 + 7))
     assert_close(card.sgd(weighted), host.sgd(weighted), tolerance)
+    one, other = (replace(later, momentum=0.8, velocity=w[::-1].copy()) for _ in range(2))
+    assert_close(card.sgd(one), host.sgd(other), tolerance)
+    assert one.velocity is not None and other.velocity is not None
+    assert_close(one.velocity, other.velocity, tolerance)
+    assert not np.array_equal(other.velocity[:3], w[::-1][:3])
 
 
 @on_device
