@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.primal_dual.jobs import SgdJobs
+from learning.primal_dual.linear_scores import linear_scores
 from learning.primal_dual.solver import LocalSolver
 from scenarios.streams import Streams
 
 Array = NDArray[np.float64]
 IntArray = NDArray[np.int64]
-_FEW = 4000  # numbers in a model's rows; below, a copy of the model for every row costs less than a call
 
 
 class Model(Protocol):
@@ -73,13 +73,11 @@ class LinearModel:
 
     def scores(self, parameters: Array, X: Array) -> Array:
         """See :meth:`Model.scores`."""
-        return np.asarray(np.einsum("nd,d->n", X, parameters))  # a product of matrices would wake threads for nothing
+        return linear_scores(X, np.array([0, len(X)]), parameters[None])
 
     def scores_each(self, parameters: Array, X: Array, offsets: IntArray) -> Array:
         """See :meth:`Model.scores_each`."""
-        if len(parameters) > 1 and X.size < _FEW * len(parameters):
-            return np.asarray(np.einsum("nd,nd->n", X, parameters.repeat(offsets[1:] - offsets[:-1], axis=0)))
-        return one_by_one(self, parameters, X, offsets)
+        return linear_scores(X, offsets, parameters)
 
     def descend(self, jobs: SgdJobs) -> Array:
         """See :meth:`Model.descend`."""

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -23,12 +20,12 @@ from learning.primal_dual.inputs import (
 )
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, SgdJobs
 from learning.primal_dual.losses import Loss
+from learning.primal_dual.threads import threads_for
 from learning.segments import segment_sums
 
 Array = NDArray[Any]
 _BLOCK = 2**21  # numbers of X that are gathered at a time, 16 MB
 _NO_WEIGHTS = np.empty(0)
-_WORTH_SHARING = 1_000_000  # multiplications; below, waking a second thread costs more than it saves
 
 
 class KernelSolver:
@@ -61,7 +58,7 @@ class KernelSolver:
         self.X, self.y, self.offsets = checked_data(X, y, offsets, loss, dtype)
         self.alpha = initial_duals(self.X, self.y, loss, start)
         self._norms = np.empty(len(self.X))
-        with _threads(float(self.X.size)):
+        with threads_for(float(self.X.size)):
             kernels.squared_norms(self.X, self._norms)
 
     def ascend(self, jobs: AscentJobs) -> AscentUpdates:
@@ -92,7 +89,7 @@ class KernelSolver:
             du,
             gap,
         )
-        with _threads(2.0 * self.X.shape[1] * (int(steps.sum()) + 2 * len(alpha))):
+        with threads_for(2.0 * self.X.shape[1] * (int(steps.sum()) + 2 * len(alpha))):
             kernels.local_dual_ascent(*arguments)
         return AscentUpdates(terminals, du, gap, alpha, offsets)
 
@@ -106,7 +103,7 @@ class KernelSolver:
         who = known_terminals(self.offsets, terminals)
         out, models = np.empty((len(who), 3)), self._models(w, who)
         loss, data = (self.loss.code, self.loss.smoothing), (self.X, self.y, self.alpha, self.offsets)
-        with _threads(float(self.X.shape[1] * (self.offsets[who + 1] - self.offsets[who]).sum())):
+        with threads_for(float(self.X.shape[1] * (self.offsets[who + 1] - self.offsets[who]).sum())):
             kernels.terminal_sums(*loss, *data, who, models, out)
         return out
 
@@ -157,7 +154,7 @@ class KernelSolver:
             out,
         )
         rows = np.minimum(jobs.batch, self.offsets[who + 1] - self.offsets[who]) * steps
-        with _threads(2.0 * self.X.shape[1] * float(rows.sum())):
+        with threads_for(2.0 * self.X.shape[1] * float(rows.sum())):
             kernels.local_sgd(*arguments)
         if jobs.velocity is not None and velocity is not jobs.velocity:
             jobs.velocity[:] = velocity
@@ -169,17 +166,3 @@ class KernelSolver:
 
     def _models(self, w: Array, terminals: Array) -> Array:
         return np.ascontiguousarray(checked_models(w, self.X.shape[1], terminals), self.X.dtype)
-
-
-@contextmanager
-def _threads(work: float) -> Iterator[None]:
-    """Use one thread for a batch of ``work`` multiplications that is over before a second one wakes up."""
-    before = numba.get_num_threads()
-    if before == 1 or work > _WORTH_SHARING:
-        yield
-        return
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)

@@ -184,4 +184,9 @@ def test_scores_of_many_models_are_those_of_one_at_a_time_to_the_last_bit(rows: 
     X = generator.standard_normal((offsets[-1], 7))
     model = LinearModel(7, None)  # type: ignore[arg-type]
     each = [model.scores(w, X[a:b]) for w, a, b in zip(models, offsets, offsets[1:], strict=False)]
-    np.testing.assert_array_equal(model.scores_each(models, X, offsets), np.concatenate(each))
+    scores = model.scores_each(models, X, offsets)
+    np.testing.assert_array_equal(scores, np.concatenate(each))
+    np.testing.assert_allclose(scores, (X * models.repeat(sizes, axis=0)).sum(axis=1), rtol=0, atol=1e-13)
+    for wrong in ((models[1:], X, offsets), (models[:, 1:], X, offsets), (models, X[1:], offsets)):
+        with pytest.raises(ValueError, match="models"):
+            model.scores_each(*wrong)

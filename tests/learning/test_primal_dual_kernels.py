@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from numba import njit
 from numpy.typing import NDArray
 
-from learning.primal_dual import kernel_maths, kernels, side_by_side, vector_rows
+from learning.primal_dual import kernel_maths, kernels, linear_scores, side_by_side, vector_rows
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, SgdJobs
 from learning.primal_dual.kernel_solver import KernelSolver
 from learning.primal_dual.losses import LOSSES, make_loss
@@ -325,4 +325,5 @@ def test_single_precision_agrees_with_double_to_its_own_rounding(name: str) -> N
 def test_the_kernels_name_the_current_code_they_call_so_that_no_stale_cache_survives(module: ModuleType) -> None:
     digest = hashlib.sha256(Path(str(module.__file__)).read_bytes()).hexdigest()
     name = f"{module.__name__.rpartition('.')[2].upper()}_SHA256"
-    assert digest == getattr(kernels, name), f"set {name} in kernels.py to {digest}"
+    for cached in (kernels, linear_scores):
+        assert getattr(cached, name, digest) == digest, f"set {name} in {cached.__file__} to {digest}"
