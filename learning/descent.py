@@ -36,7 +36,7 @@ class Descent:
     Args:
         setting: rows, model, queue.
         rule: batch size, step size and its decay with the terminal's rounds; momentum and weight decay if it is a
-            :class:`~learning.momentum.MomentumParameters` too.
+            :class:`~learning.momentum.HeavyParameters` too.
         proximal: mu, weight of the pull towards an anchor, the starting model as a rule; of all terminals, or
             (terminals,).
         pull: ``"implicit"`` takes it at the end of a step instead of its start, which is the same as a step size of

@@ -21,14 +21,15 @@ from learning.messages import Cohort, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, IntArray, Node
 from learning.methods.fedavg import FedAvg
 from learning.models import starts
+from learning.momentum import HeavyParameters
 from learning.setting import Setting
 from learning.state import State
 from scenarios.errors import ScenarioError
 
 
 @dataclass(frozen=True, config={"extra": "forbid"})
-class SharingParameters:
-    """Parameters of hard parameter sharing.
+class SharingParameters(HeavyParameters):
+    """Parameters of hard parameter sharing; trunk and heads build up momentum apart, in their own steps.
 
     Attributes:
         bs_iterations: K, base-station iterations per cloud round.

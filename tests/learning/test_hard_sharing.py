@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,39 @@ def test_one_step_of_everybody_is_centralised_multi_task_sgd(weighting: str) -> 
         parts = [p.detach().numpy().ravel() for p in (*trunk.parameters(), *head.parameters())]
         np.testing.assert_allclose(found[k], np.concatenate(parts), rtol=0.0, atol=1e-12)
     assert np.abs(found[0] - found[1]).max() > 1e-3
+
+
+# Momentum -----------------------------------------------------------------------------------------------------
+
+
+def own_rounds(method: Any, federation: Federation, groups: Callable[[Any, Any], list[Any]], steps: list[int]) -> Any:
+    """Return what torch's optimisers make of the one terminal's model in two rounds, each group in its own steps."""
+    trunk, (head,) = torch_copies(weights_of(method), features=4, width=5)
+    for _ in range(2):
+        parts = groups(trunk.parameters(), head.parameters())
+        for part, count in zip(parts, steps, strict=True):
+            optimiser = torch.optim.SGD(part, lr=0.3, momentum=0.7, weight_decay=0.02)
+            for _ in range(count):
+                trunk.zero_grad()
+                head.zero_grad()
+                joint_loss(trunk, [head], federation, np.ones(1)).backward()
+                optimiser.step()
+    return np.concatenate([p.detach().numpy().ravel() for p in (*trunk.parameters(), *head.parameters())])
+
+
+@pytest.mark.parametrize("name", ["fedrep", "fedper"])
+def test_momentum_and_weight_decay_are_those_of_torch_in_either_schedule(name: str) -> None:
+    federation = random_federation(6, tasks=1, terminals=1, loss="logistic")
+    setting = shared_setting(federation, width=5)
+    common: dict[str, Any] = {"batch_size": EVERYTHING, "learning_rate": 0.3, "momentum": 0.7, "weight_decay": 0.02}
+    if name == "fedrep":
+        method: Any = FedRep(setting, AlternatingParameters(head_iterations=3, trunk_iterations=2, **common))
+        expected = own_rounds(method, federation, lambda trunk, head: [head, trunk], [3, 2])
+    else:
+        method = FedPer(setting, JointParameters(local_iterations=4, **common))
+        expected = own_rounds(method, federation, lambda trunk, head: [[*trunk, *head]], [4])
+    rounds(method, 2)
+    np.testing.assert_allclose(weights_of(method)[0], expected, rtol=0.0, atol=1e-12)
 
 
 # What travels -------------------------------------------------------------------------------------------------

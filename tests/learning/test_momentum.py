@@ -49,6 +49,7 @@ from tests.learning.test_methods_dfedem import together
 Array = NDArray[Any]
 EVERYTHING = 1000  # a batch of this many rows is all a terminal has
 OFFERED = ("fedavg", "fedprox", "fedavg_finetune", "clustered_fl", "fedem", "local", "gossip", "dfedem", "edge_gossip")
+FROM_REST = ("fedrep", "fedper")  # in every round
 KEEPING: dict[str, Any] = {"momentum": 0.9, "momentum_across_rounds": True}
 
 
@@ -410,7 +411,7 @@ def test_values_that_make_no_sense_are_refused_in_one_line(name: str, field: str
     assert str(refused.value) == f"methods.{name}.{field} = {value!r}: allowed: {allowed}"
 
 
-@pytest.mark.parametrize("name", sorted(set(registry.names()) - set(OFFERED)))
+@pytest.mark.parametrize("name", sorted({*registry.names()} - {*OFFERED, *FROM_REST}))
 def test_methods_whose_steps_it_does_not_fit_do_not_offer_it(name: str) -> None:
     scenario = scenario_of({"methods": {name: {"momentum": 0.5}}})
     with pytest.raises(ScenarioError, match=rf"^methods\.{name}\.momentum = 0\.5: allowed: "):
