@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from learning.data.federate import Federation
+from learning.data.federate import Evaluation, Federation
 from learning.messages import Plan
 from learning.methods.mocha import MOCHA, MochaParameters
 from learning.models import LinearModel
@@ -37,30 +37,39 @@ def known() -> Any:
 
 
 def trace(name: str) -> dict[int, list[float]]:
-    """Return recorded (primal, dual) by the number of rounds done before, or (primal,)."""
+    """Return recorded (primal, dual) by the number of rounds done before, (primal,), or (primal, dual, steps + 1)."""
     return {int(r): row[1:] for r, row in known()["traces"][name].items()}
 
 
+def array(name: str) -> Array:
+    """Return a recorded array."""
+    return np.array(known()["arrays"][name])
+
+
 def toy() -> Federation:
-    """Return four tasks in five features, a terminal each: 12, 9, 15 and 6 rows."""
-    sizes, X, y = [12, 9, 15, 6], [], []
+    """Return four tasks in five features, a terminal each: 12, 9, 15 and 6 rows, and five more for testing."""
+    sizes, tasks = [12, 9, 15, 6], []
     for t, n in enumerate(sizes, start=1):
-        i, j = np.arange(1, n + 1)[:, None], np.arange(1, 6)
+        i, j = np.arange(1, n + 6)[:, None], np.arange(1, 6)
         rows = np.sin(1.7 * i + 0.9 * j**2 + 2.3 * t) + 0.25 * np.cos(0.5 * i * j + t)
         w = np.cos(j) + 0.5 * np.sin(3 * t + j)
-        X.append(rows)
-        y.append(np.where(rows @ w + 0.3 * np.sin(11 * i[:, 0] + t) >= 0, 1.0, -1.0))
-    return federation_of(np.vstack(X), np.concatenate(y), sizes, 4)
+        tasks.append((rows, np.where(rows @ w + 0.3 * np.sin(11 * i[:, 0] + t) >= 0, 1.0, -1.0)))
+    return first_rows(tasks, sizes)
 
 
 def small() -> Federation:
-    """Return the landmine sub-sample: 29 tasks of the first three quarters of their rows."""
+    """Return the landmine sub-sample: 29 tasks of the first three quarters of their rows, the others for testing."""
     cells = loadmat(SMALL_MAT)
-    X, y = list(cells["X"].ravel()), [each.ravel().astype(float) for each in cells["Y"].ravel()]
-    sizes = [int(np.ceil(0.75 * len(each))) - 1 for each in y]
-    rows = np.vstack([each[:n] for each, n in zip(X, sizes, strict=True)])
-    labels = np.concatenate([each[:n] for each, n in zip(y, sizes, strict=True)])
-    return federation_of(rows, labels, sizes, len(sizes))
+    tasks = [(X, y.ravel().astype(float)) for X, y in zip(cells["X"].ravel(), cells["Y"].ravel(), strict=True)]
+    return first_rows(tasks, [int(np.ceil(0.75 * len(y))) - 1 for _, y in tasks])
+
+
+def first_rows(tasks: list[tuple[Array, Array]], sizes: list[int]) -> Federation:
+    """Return tasks of a terminal each, which trains on the first so many rows and is tested on the others."""
+    parts = [(X[:n], y[:n], X[n:], y[n:]) for (X, y), n in zip(tasks, sizes, strict=True)]
+    X, y, held_out, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    cuts = np.cumsum([0, *(len(part[3]) for part in parts)])
+    return replace(federation_of(X, y, sizes, len(sizes)), test=Evaluation(held_out, labels, cuts))
 
 
 def turned(offsets: Array, terminals: Array, rounds: Array, period: int) -> tuple[Array, Array, Array]:
@@ -163,5 +172,16 @@ def followed(
     for number in range(rounds):
         data = method.setting.federation
         driver.cloud_round(share_plan(data, shares(data, number) if callable(shares) else shares))
-    found = [(scalars["primal"], scalars.get("dual", np.nan)) for scalars in driver.cloud_scalars()]
-    return driver, np.array(found)
+    return driver, recorded(driver)
+
+
+def recorded(driver: Driver) -> Array:
+    """Return (records, 2) primal and dual values recorded at the cloud; the dual is NaN where there is none."""
+    return np.array([(scalars["primal"], scalars.get("dual", np.nan)) for scalars in driver.cloud_scalars()])
+
+
+def held_out_errors(driver: Driver) -> Array:
+    """Return (records,) mean test error of the tasks recorded at the cloud."""
+    driver.method.settle()
+    tables = [measured.tasks for node, measured in driver.records if node == CLOUD]
+    return np.array([np.mean([1.0 - row["accuracy"] for row in rows if row["split"] == "test"]) for rows in tables])
