@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
@@ -27,6 +28,7 @@ from tests.learning.driving import Driver, always, federation_of, setting_of
 
 Array = NDArray[Any]
 SMALL_MAT = Path(__file__).parents[3] / "shared" / "data" / "landmine" / "small.mat"
+needs_small = pytest.mark.skipif(not SMALL_MAT.exists(), reason="the landmine sub-sample is not shipped")
 LAMBDAS = {"l1": 0.1, "l2": 0.01, "l4": 1e-4}
 
 
@@ -185,3 +187,22 @@ def held_out_errors(driver: Driver) -> Array:
     driver.method.settle()
     tables = [measured.tasks for node, measured in driver.records if node == CLOUD]
     return np.array([np.mean([1.0 - row["accuracy"] for row in rows if row["split"] == "test"]) for rows in tables])
+
+
+def agree(found: Any, reference: Any, within: float = 1e-10) -> None:
+    """Check that no number is further from its reference than this, be it large or small."""
+    np.testing.assert_allclose(found, reference, atol=within, rtol=0.0)
+
+
+def follows(found: Array, name: str, within: float = 1e-10) -> None:
+    """Check recorded primal and dual values against a trace, as far as both go."""
+    rows = {r: row for r, row in trace(name).items() if r < len(found)}
+    assert len(rows) > 3
+    agree(found[list(rows)], list(rows.values()), within)
+
+
+def errors_agree(errors: Array, name: str, since: int = 1) -> None:
+    """Check recorded test errors against a trace, from round ``since``: a model of 0 answers nothing there."""
+    rows = {int(r): row[0] for r, row in known()["traces"][name].items() if since <= int(r) < len(errors)}
+    assert len(rows) > 2
+    agree(errors[list(rows)], list(rows.values()), 1e-12)
