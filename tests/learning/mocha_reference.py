@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from scipy.io import loadmat
 
-from learning.data.federate import Federation
+from learning.data.federate import Evaluation, Federation
 from learning.messages import Plan
 from learning.methods.mocha import MOCHA, MochaParameters
 from learning.models import LinearModel
@@ -27,6 +28,7 @@ from tests.learning.driving import Driver, always, federation_of, setting_of
 
 Array = NDArray[Any]
 SMALL_MAT = Path(__file__).parents[3] / "shared" / "data" / "landmine" / "small.mat"
+needs_small = pytest.mark.skipif(not SMALL_MAT.exists(), reason="the landmine sub-sample is not shipped")
 LAMBDAS = {"l1": 0.1, "l2": 0.01, "l4": 1e-4}
 
 
@@ -37,30 +39,39 @@ def known() -> Any:
 
 
 def trace(name: str) -> dict[int, list[float]]:
-    """Return recorded (primal, dual) by the number of rounds done before, or (primal,)."""
+    """Return recorded (primal, dual) by the number of rounds done before, (primal,), or (primal, dual, steps + 1)."""
     return {int(r): row[1:] for r, row in known()["traces"][name].items()}
 
 
+def array(name: str) -> Array:
+    """Return a recorded array."""
+    return np.array(known()["arrays"][name])
+
+
 def toy() -> Federation:
-    """Return four tasks in five features, a terminal each: 12, 9, 15 and 6 rows."""
-    sizes, X, y = [12, 9, 15, 6], [], []
+    """Return four tasks in five features, a terminal each: 12, 9, 15 and 6 rows, and five more for testing."""
+    sizes, tasks = [12, 9, 15, 6], []
     for t, n in enumerate(sizes, start=1):
-        i, j = np.arange(1, n + 1)[:, None], np.arange(1, 6)
+        i, j = np.arange(1, n + 6)[:, None], np.arange(1, 6)
         rows = np.sin(1.7 * i + 0.9 * j**2 + 2.3 * t) + 0.25 * np.cos(0.5 * i * j + t)
         w = np.cos(j) + 0.5 * np.sin(3 * t + j)
-        X.append(rows)
-        y.append(np.where(rows @ w + 0.3 * np.sin(11 * i[:, 0] + t) >= 0, 1.0, -1.0))
-    return federation_of(np.vstack(X), np.concatenate(y), sizes, 4)
+        tasks.append((rows, np.where(rows @ w + 0.3 * np.sin(11 * i[:, 0] + t) >= 0, 1.0, -1.0)))
+    return first_rows(tasks, sizes)
 
 
 def small() -> Federation:
-    """Return the landmine sub-sample: 29 tasks of the first three quarters of their rows."""
+    """Return the landmine sub-sample: 29 tasks of the first three quarters of their rows, the others for testing."""
     cells = loadmat(SMALL_MAT)
-    X, y = list(cells["X"].ravel()), [each.ravel().astype(float) for each in cells["Y"].ravel()]
-    sizes = [int(np.ceil(0.75 * len(each))) - 1 for each in y]
-    rows = np.vstack([each[:n] for each, n in zip(X, sizes, strict=True)])
-    labels = np.concatenate([each[:n] for each, n in zip(y, sizes, strict=True)])
-    return federation_of(rows, labels, sizes, len(sizes))
+    tasks = [(X, y.ravel().astype(float)) for X, y in zip(cells["X"].ravel(), cells["Y"].ravel(), strict=True)]
+    return first_rows(tasks, [int(np.ceil(0.75 * len(y))) - 1 for _, y in tasks])
+
+
+def first_rows(tasks: list[tuple[Array, Array]], sizes: list[int]) -> Federation:
+    """Return tasks of a terminal each, which trains on the first so many rows and is tested on the others."""
+    parts = [(X[:n], y[:n], X[n:], y[n:]) for (X, y), n in zip(tasks, sizes, strict=True)]
+    X, y, held_out, labels = (np.concatenate(each) for each in zip(*parts, strict=True))
+    cuts = np.cumsum([0, *(len(part[3]) for part in parts)])
+    return replace(federation_of(X, y, sizes, len(sizes)), test=Evaluation(held_out, labels, cuts))
 
 
 def turned(offsets: Array, terminals: Array, rounds: Array, period: int) -> tuple[Array, Array, Array]:
@@ -163,5 +174,35 @@ def followed(
     for number in range(rounds):
         data = method.setting.federation
         driver.cloud_round(share_plan(data, shares(data, number) if callable(shares) else shares))
-    found = [(scalars["primal"], scalars.get("dual", np.nan)) for scalars in driver.cloud_scalars()]
-    return driver, np.array(found)
+    return driver, recorded(driver)
+
+
+def recorded(driver: Driver) -> Array:
+    """Return (records, 2) primal and dual values recorded at the cloud; the dual is NaN where there is none."""
+    return np.array([(scalars["primal"], scalars.get("dual", np.nan)) for scalars in driver.cloud_scalars()])
+
+
+def held_out_errors(driver: Driver) -> Array:
+    """Return (records,) mean test error of the tasks recorded at the cloud."""
+    driver.method.settle()
+    tables = [measured.tasks for node, measured in driver.records if node == CLOUD]
+    return np.array([np.mean([1.0 - row["accuracy"] for row in rows if row["split"] == "test"]) for rows in tables])
+
+
+def agree(found: Any, reference: Any, within: float = 1e-10) -> None:
+    """Check that no number is further from its reference than this, be it large or small."""
+    np.testing.assert_allclose(found, reference, atol=within, rtol=0.0)
+
+
+def follows(found: Array, name: str, within: float = 1e-10) -> None:
+    """Check recorded primal and dual values against a trace, as far as both go."""
+    rows = {r: row for r, row in trace(name).items() if r < len(found)}
+    assert len(rows) > 3
+    agree(found[list(rows)], list(rows.values()), within)
+
+
+def errors_agree(errors: Array, name: str, since: int = 1) -> None:
+    """Check recorded test errors against a trace, from round ``since``: a model of 0 answers nothing there."""
+    rows = {int(r): row[0] for r, row in known()["traces"][name].items() if since <= int(r) < len(errors)}
+    assert len(rows) > 2
+    agree(errors[list(rows)], list(rows.values()), 1e-12)

@@ -19,11 +19,14 @@ from scenarios.errors import ScenarioError
 from tests.learning.driving import Driver, federation_of, random_federation, scenario_of, setting_of, simulated
 from tests.learning.mocha_reference import (
     LAMBDAS,
-    SMALL_MAT,
     TurningRows,
+    agree,
+    array,
+    errors_agree,
     followed,
-    known,
+    held_out_errors,
     missing,
+    needs_small,
     small,
     toy,
     trace,
@@ -31,7 +34,7 @@ from tests.learning.mocha_reference import (
 )
 
 Array = NDArray[Any]
-SMALL = pytest.param("small", "l2", marks=pytest.mark.skipif(not SMALL_MAT.exists(), reason="rows are not shipped"))
+SMALL = [pytest.param("small", scale, marks=needs_small) for scale in ("l2", "l4")]
 
 
 def fresh(kind: Any, data: Federation, scale: str) -> Any:
@@ -43,16 +46,17 @@ def fresh(kind: Any, data: Federation, scale: str) -> Any:
 
 
 @pytest.mark.parametrize(("kind", "name"), [(MbSDCA, "mbsdca"), (MbSGD, "mbsgd")])
-@pytest.mark.parametrize(("case", "scale"), [("toy", "l1"), ("toy", "l2"), SMALL])
+@pytest.mark.parametrize(("case", "scale"), [("toy", "l1"), ("toy", "l2"), *SMALL])
 def test_rounds_follow_the_trace(kind: Any, name: str, case: str, scale: str) -> None:
     driver, found = followed(
         fresh(kind, {"toy": toy, "small": small}[case](), scale), 300 if case == "toy" else 60, 0.5
     )
     rows = {r: row for r, row in trace(f"{case} {name} {scale}").items() if r < len(found)}
     assert len(rows) > 7
-    np.testing.assert_allclose(found[list(rows)][:, : len(rows[0])], list(rows.values()), atol=1e-10)
+    agree(found[list(rows)][:, : len(rows[0])], list(rows.values()))
+    errors_agree(held_out_errors(driver), f"{case} {name} {scale}")
     if case == "toy":
-        np.testing.assert_allclose(driver.models(), np.array(known()["arrays"][f"toy {name}_W {scale}"]).T, atol=1e-10)
+        agree(driver.models(), array(f"toy {name}_W {scale}").T)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "logistic", "squared"])

@@ -13,10 +13,14 @@ from learning.methods.mocha import MOCHA
 from netsim.port import CLOUD
 from tests.learning.driving import Driver
 from tests.learning.mocha_reference import (
-    SMALL_MAT,
+    agree,
+    array,
+    errors_agree,
     followed,
-    known,
+    follows,
+    held_out_errors,
     missing,
+    needs_small,
     share_plan,
     small,
     toy,
@@ -26,7 +30,6 @@ from tests.learning.mocha_reference import (
 )
 
 Array = NDArray[Any]
-needs_small = pytest.mark.skipif(not SMALL_MAT.exists(), reason="the landmine sub-sample is not shipped")
 
 CASES: dict[str, dict[str, Any]] = {
     "w": {},
@@ -38,25 +41,43 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def agrees(found: Array, name: str) -> None:
-    """Check recorded primal and dual values against a trace, as far as both go."""
-    rows = {r: row for r, row in trace(name).items() if r < len(found)}
-    assert len(rows) > 3
-    np.testing.assert_allclose(found[list(rows)], list(rows.values()), atol=1e-10)
-
-
 @pytest.mark.parametrize("scale", ["l1", "l2"])
 @pytest.mark.parametrize("case", CASES)
 def test_rounds_on_the_toy_follow_the_trace(case: str, scale: str) -> None:
-    _, found = followed(turning(toy(), scale), 100, **CASES[case])
-    agrees(found, f"toy mocha_{case} {scale}")
+    driver, found = followed(turning(toy(), scale), 100, **CASES[case])
+    follows(found, f"toy mocha_{case} {scale}")
+    if case != "dropalways1":  # a task that never answers errs always there
+        errors_agree(held_out_errors(driver), f"toy mocha_{case} {scale}", 10 if "drop" in case else 1)
 
 
 @needs_small
 @pytest.mark.parametrize(("case", "scale"), [("w", "l2"), ("w", "l4"), ("het", "l2"), ("het", "l4")])
 def test_rounds_on_the_landmines_follow_the_trace(case: str, scale: str) -> None:
-    _, found = followed(turning(small(), scale), 60, **CASES[case])
-    agrees(found, f"small mocha_{case} {scale}")
+    driver, found = followed(turning(small(), scale), 60, **CASES[case])
+    follows(found, f"small mocha_{case} {scale}")
+    errors_agree(held_out_errors(driver), f"small mocha_{case} {scale}")
+
+
+@pytest.mark.parametrize(
+    ("case", "scale"),
+    [
+        ("toy", "l1"),
+        ("toy", "l2"),
+        pytest.param("small", "l2", marks=needs_small),
+        pytest.param("small", "l4", marks=needs_small),
+    ],
+)
+def test_models_duals_and_what_is_learned_from_them_are_those_recorded_in_the_end(case: str, scale: str) -> None:
+    data, rounds = (toy(), 100) if case == "toy" else (small(), 60)
+    method = turning(data, scale)
+    W = followed(method, rounds)[0].models()
+    learned = task_relation.TaskRelation(task_relation.learned_covariance(W), 1.0)
+    found = {"W": W.T, "Sig": learned.covariance, "rho": [[learned.caution]]}
+    if case == "toy":
+        solver: Any = method.setting.solver
+        found["alpha1"] = (solver.alpha * data.y)[: data.terminal_offsets[1], None]
+    for name, values in found.items():
+        agree(values, array(f"{case} mocha_w_{name} {scale}"), 1e-9)
 
 
 @pytest.mark.parametrize("scale", ["l1", "l2"])
@@ -64,19 +85,23 @@ def test_learning_the_relationship_follows_the_trace_where_models_are_made_anew(
     monkeypatch: pytest.MonkeyPatch, scale: str
 ) -> None:
     monkeypatch.setattr(task_relation, "LEAST_EIGENVALUE", 1e-30)  # the trace has no such floor
-    reference = {name: np.array(known()["arrays"][f"toy mocha_fullfix_{name} {scale}"]) for name in SAVED}
+    reference = {name: array(f"toy mocha_fullfix_{name} {scale}") for name in SAVED}
     once = learning(scale)
     followed(once, 40)
-    np.testing.assert_allclose(once._relation.covariance, reference["Sig1"], atol=1e-10)
+    agree(once._relation.covariance, reference["Sig1"])
     method = learning(scale)
     driver, found = followed(method, 320)
-    agrees(found[::40], f"toy mocha_fullfix {scale}")
-    np.testing.assert_allclose(driver.models(), reference["W"].T, atol=1e-8)
-    np.testing.assert_allclose(method._relation.covariance, reference["Sig"], atol=1e-8)
+    follows(found[::40], f"toy mocha_fullfix {scale}", 1e-9)
+    agree(driver.models(), reference["W"].T, 1e-8)
+    agree(method._relation.covariance, reference["Sig"], 1e-8)
     assert method._relation.caution == pytest.approx(reference["rho"].item(), abs=1e-7)
+    agree(found[-1], [reference["Pfin"].item(), reference["Dfin"].item()], 1e-8)
+    errors = held_out_errors(driver)[::40]
+    errors_agree(errors, f"toy mocha_fullfix {scale}")
+    assert errors[-1] == pytest.approx(reference["errfin"].item(), abs=1e-12)
 
 
-SAVED = ("W", "Sig", "Sig1", "rho")
+SAVED = ("W", "Sig", "Sig1", "rho", "Pfin", "Dfin", "errfin")
 
 
 def learning(scale: str) -> MOCHA:
