@@ -11,12 +11,14 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from scenarios.command_line import exit_code
+from scenarios.errors import ScenarioError
 from scenarios.options import command_line, resolve
 from scenarios.schema import Method, Scenario
 from scenarios.simulator import Simulator
@@ -84,7 +86,7 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Co
     workers = 1 if device == "cuda" else min(options.workers or cores(), max(1, len(missing)))
     threads = max(1, cores() // workers)
     jobs = [Job(simulator, t, federations[t.seed], t.fingerprint(inputs), folder, threads) for t in missing]
-    with_torch = device != "cpu" or scenario.learning.model != "linear"
+    with_torch = device != "cpu" or any(scenario.learned_by(key).learning.model != "linear" for key in scenario.methods)
     preload = (*_PRELOAD, "torch") if with_torch else _PRELOAD
     failed = run_trials(jobs, workers, len(trials) - len(missing), preload, console)
     finished = [trial for trial in trials if trial.finished(folder, inputs)]
@@ -159,14 +161,27 @@ class NetworkSimulator:
         from netsim.world import build_ground
 
         gc.set_threshold(100_000, 50, 50)  # most objects of a trial live to its end: there is little garbage to find
-        scenario, streams = trial.scenario, Streams(trial.seed)
+        scenario, streams = trial.scenario.learned_by(trial.method), Streams(trial.seed)
         names = list(federation.task_names)
         ground = build_ground(scenario, federation.terminal_task, len(names), streams)
-        setting = build_setting(scenario, federation, streams, trial.device, heads_only=ground.heads_only)
-        # The port hands a method's own plans back to it, which the type of a protocol cannot say.
-        method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
+        with _naming(trial.method, scenario.methods[trial.method]):
+            setting = build_setting(scenario, federation, streams, trial.device, heads_only=ground.heads_only)
+            # The port hands a method's own plans back to it, which the type of a protocol cannot say.
+            method = cast(Method, build_method(trial.method, scenario.methods[trial.method], setting))
         _use_threads(threads)
         return run(ground, method, names, None if report is None else _progress(method, report))
+
+
+@contextmanager
+def _naming(key: str, entry: Method) -> Iterator[None]:
+    """Let errors in a model that a method states itself name the field it is stated in."""
+    try:
+        yield
+    except ScenarioError as error:
+        if entry.model is None or not error.field.startswith("learning.model"):
+            raise
+        field = error.field.replace("learning", f"methods.{key}", 1)
+        raise ScenarioError(field, error.value, error.allowed, error.source) from None
 
 
 def _use_threads(threads: int) -> None:
@@ -203,6 +218,7 @@ def _sources(scenario: Scenario) -> list[bytes]:
     files = [path for room in rooms for path in sorted((here / room).rglob("*.py"))]
     named = {"learning.model": scenario.learning.model}
     named |= {f"methods.{key}.use": entry.use or "" for key, entry in scenario.methods.items()}
+    named |= {f"methods.{key}.model": entry.model or "" for key, entry in scenario.methods.items()}
     own = [import_object(path, field) for field, path in named.items() if ":" in path]
     modules = [sys.modules[made.__module__] for made in own]
     files += [Path(module.__file__) for module in modules if module.__file__]
@@ -220,7 +236,8 @@ def _methods_of(scenario: Scenario) -> list[dict[str, str]]:
     methods = []
     for key, entry in scenario.methods.items():
         kind = find(entry.use or key)
-        settings = ", ".join(f"{name} {value}" for name, value in entry.parameters.items())
+        stated = ({} if entry.model is None else {"model": entry.model} | entry.model_arguments) | entry.parameters
+        settings = ", ".join(f"{name} {value}" for name, value in stated.items())
         description = summary(kind).partition(": ")[2] + (f" Here: {settings}." if settings else "")
         methods.append({"key": key, "label": entry.label or kind.label, "description": description})
     return methods

@@ -115,6 +115,16 @@ class Method(BaseModel):
     """How the network runs it, if the method can be run in several ways; default: the first of those it allows."""
     label: str | None = None
     """Name in figures and tables."""
+    model: str | None = None
+    """Model of this method alone, in the form of learning.model; default: that one."""
+    model_arguments: dict[str, Any] = Field(default_factory=dict)
+    """Further arguments of ``model``, as learning.model_arguments."""
+
+    @model_validator(mode="after")
+    def _arguments_are_of_a_model(self) -> Method:
+        if self.model_arguments and self.model is None:
+            raise ValueError("a model beside model_arguments")
+        return self
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -263,6 +273,14 @@ class Scenario(Section):
         if len(set(self.seed_list)) < len(self.seed_list):
             raise ValueError("seeds that are all different")
         return self
+
+    def learned_by(self, key: str) -> Scenario:
+        """Return the scenario as one of its methods meets it: with the model of its own, if it states one."""
+        entry = self.methods[key]
+        if entry.model is None:
+            return self
+        own = {"model": entry.model, "model_arguments": entry.model_arguments}
+        return self.model_copy(update={"learning": self.learning.model_copy(update=own)})
 
     @property
     def cells_change(self) -> bool:

@@ -137,7 +137,7 @@ def warm_up(plan: Plan, runs: list[Planned], simulator: Simulator) -> None:
     """
     met = set()
     for run in runs[: len(plan.points) * len(methods_of(plan.study, plan.first))]:
-        scenario = plan.scenario(run)
+        scenario = plan.scenario(run).learned_by(run.method)
         problem = scenario.learning.loss, scenario.learning.precision, scenario.learning.model, run.method
         if problem in met:
             continue

@@ -276,3 +276,18 @@ def test_changes_of_cell_are_written_down_and_read_back(tmp_path: Path) -> None:
     changes = experiment.handovers.groupby("terminal").size()
     counted = experiment.terminals.set_index("terminal")["cell_changes"]
     assert len(changes) > 0 and (counted[changes.index] == changes).all() and counted.sum() == changes.sum()
+
+
+def test_a_method_may_have_a_model_of_its_own_and_errors_say_where_it_is_stated(tmp_path: Path) -> None:
+    own = "methods={fedavg: {}, fedrep: {model: 'learning.trunks:linear_trunk', model_arguments: {width: 2}}}"
+    done = run(TINY, "--set", own, "--seeds", 1, "--out", tmp_path, "--no-report")
+    assert done.returncode == 0, done.stderr
+    rounds = pd.read_parquet(tmp_path / "rounds.parquet")
+    sent = rounds[rounds["event"] == "end"].set_index("method")["bytes_uplink"]
+    merged = pd.read_parquet(tmp_path / "terminals.parquet").groupby("method")["merged"].sum()
+    per_update = (sent / merged).round(6).to_dict()
+    assert per_update == {"fedavg": 4 * 5 + 128, "fedrep": 4 * 5 * 2 + 128}  # features and a constant; a head stays
+    wrong = run(TINY, "--set", own.replace("width", "widht"), "--seeds", 1, "--out", tmp_path, "--no-report")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("error: methods.fedrep.model_arguments = ")
+    assert len(wrong.stderr.strip().splitlines()) == 1

@@ -37,6 +37,7 @@ methods: {{fedavg: {{cloud_rounds: 2}}}}
 
 def simulated(scenario: Scenario, key: str | None = None) -> Result:
     streams, name = Streams(0), key or next(iter(scenario.methods))
+    scenario = scenario.learned_by(name)
     federation = build_federation(scenario, load_tasks(scenario.data, scenario.learning.loss, Streams(0)), streams)
     method: Any = build_method(name, scenario.methods[name], build_setting(scenario, federation, streams, "cpu"))
     ground = build_ground(scenario, federation.terminal_task, len(federation.task_names), streams)

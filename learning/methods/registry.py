@@ -20,7 +20,7 @@ from scenarios.errors import ScenarioError
 from scenarios.schema import Scenario
 
 _NOT_METHODS = {"base", "registry"}
-_OF_ALL = ("use", "protocol", "label")  # what every entry of a scenario's methods may state
+_OF_ALL = ("use", "protocol", "label", "model", "model_arguments")  # what every entry of a scenario's methods may state
 
 
 def names() -> list[str]:
