@@ -70,7 +70,7 @@ class PriceWatch:
         arrived = _chosen(fresh, fresh["outcome"] == MERGED)
         H, K = plan.local_iterations, plan.bs_iterations
         share = _iterating_share(fresh)
-        iterating_s, self._upload_s = _means_of_slowest(arrived, ("compute_s", "upload_s"), self._sites)
+        iterating_s, self._upload_s = _means_of_slowest(arrived, ("compute_s", "upload_s"))
         iterating_s *= share
         iterating_j = share * used["energy_terminal_compute_j"]
         carrying_s, waiting_s = self._apart_s(arrived, now["time_s"], K)
@@ -82,7 +82,9 @@ class PriceWatch:
         self._prices["bytes"] = Price(0.0, used["bytes"] / K, used["bytes_backhaul"])
         self._before = now
         self._time(_chosen(arrived, arrived["samples"] > 0.0))
-        self._time_late(_chosen(fresh, (fresh["outcome"] == LATE) & (fresh["samples"] > 0.0)))
+        late = (fresh["outcome"] == LATE) & (fresh["samples"] > 0.0)
+        if late.any():
+            self._time_late(_chosen(fresh, late))
 
     def _apart_s(self, arrived: Columns, now_s: float, K: int) -> tuple[float, float]:
         """What a cloud round takes besides its iterations: to and from the cloud, and waiting on average, seconds.
@@ -96,8 +98,9 @@ class PriceWatch:
         last_s = np.full(self._sites, -np.inf)
         np.maximum.at(last_s, arrived["base_station"], arrived["finish_s"])
         there = np.flatnonzero(last_s > -np.inf)
-        mean_s, latest_s = float(last_s[there].mean()), float(last_s.max())
-        self._behind[:, there] += ((last_s[there] - mean_s) / K) ** np.arange(3.0)[:, None]
+        last_s = last_s[there]
+        mean_s, latest_s = float(last_s.mean()), float(last_s.max())
+        self._behind[:, there] += ((last_s - mean_s) / K) ** np.arange(3.0)[:, None]
         return 2.0 * max(0.0, now_s - latest_s), max(0.0, latest_s - mean_s - K * self._lag_s())
 
     def _lag_s(self) -> float:
@@ -141,15 +144,13 @@ def _iterating_share(fresh: Columns) -> float:
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
 
 
-def _means_of_slowest(arrived: Columns, names: Sequence[str], sites: int) -> list[float]:
+def _means_of_slowest(arrived: Columns, names: Sequence[str]) -> list[float]:
     """Longest computation, or upload, that arrived in every base-station iteration, averaged over them, seconds."""
     site, number = arrived["base_station"], arrived["edge_round"]
     if len(site) == 0:
         return [0.0] * len(names)
-    first = np.full(sites, np.iinfo(np.int64).max)
-    np.minimum.at(first, site, number)
-    since = number - first[site]
-    iteration = site * (int(since.max()) + 1) + since
+    first, last = int(number.min()), int(number.max())
+    iteration = site * (last + 1 - first) + (number - first)
     there = np.flatnonzero(np.bincount(iteration))
     slowest = np.zeros((len(names), int(there[-1]) + 1))
     for longest_s, name in zip(slowest, names, strict=True):

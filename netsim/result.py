@@ -99,17 +99,17 @@ def make_result(
             record.world["carbon_g"] = carbon_g(record.world["energy_j"], per_kwh)
     rounds, tasks = _event_tables(records.rows)
     participation = records.participation.since(0)
-    assignments = with_names(participation)
+    assignments, end = with_names(participation), rounds[-1]
     return Result(
         ended_by=ended_by,
-        totals={key: rounds[-1][key] for key in _TOTALS if key in rounds[-1]},
+        totals={key: end[key] for key in _TOTALS if key in end},
         rounds=rounds,
         tasks=tasks,
         participation=Table(assignments | {"base_station": site_names(ground.sites)[assignments["base_station"]]}),
         terminals=Table(
             _terminal_columns(ground, usage) | records.roaming | _outcomes(ground.terminals, participation)
         ),
-        base_stations=_station_rows(ground, task_names, activity, rounds[-1]["time_s"]),
+        base_stations=_station_rows(ground, task_names, activity, end["time_s"]),
         trace=trace_events(assignments) if ground.scenario.output.trace else None,
         handovers=None if records.cell_changes is None else _handovers(ground, records.cell_changes),
     )

@@ -71,22 +71,23 @@ class CohortRun:
 
     def _tell(self, done: Stretch, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
         """Let the method do what the network has done, and record every aggregation."""
-        story, measured = done.story, []
+        measured: list[Metrics] = []
+        story = done.story
+        was_asked, aggregated = story.terminal >= 0, story.merged_s < np.inf
+        arrived = (story.outcome == MERGED) & aggregated.repeat(np.diff(story.place), axis=1)
         self.method.adopt(np.flatnonzero(story.adopted_s < np.inf))
         for k in range(plan.bs_iterations):
-            sites, places = np.flatnonzero(story.asked[k]), np.flatnonzero(story.terminal[k] >= 0)
+            sites, places = np.flatnonzero(story.asked[k]), np.flatnonzero(was_asked[k])
             if len(sites) == 0:
                 break
-            asked = story.asked[k, sites]
             offsets = np.zeros(len(sites) + 1, np.int64)
-            asked.cumsum(out=offsets[1:])
+            story.asked[k, sites].cumsum(out=offsets[1:])
             cohort = Cohort(sites, offsets, story.terminal[k, places].astype(np.int64))
             work = self.method.train(cohort, plan)
-            aggregated = story.merged_s[k, sites] < np.inf
-            arrived = (story.outcome[k, places] == MERGED) & aggregated.repeat(asked)
-            self.method.merge(cohort, work, arrived)
+            self.method.merge(cohort, work, arrived[k, places])
             if self.ground.scenario.output.edge_metrics:
-                measured += [self.method.evaluate(Node("base_station", site)) for site in sites[aggregated].tolist()]
+                nodes = [Node("base_station", site) for site in np.flatnonzero(aggregated[k]).tolist()]
+                measured += map(self.method.evaluate, nodes)
         self._record_aggregations(done, plan, cloud_round, first_rounds, measured)
 
     def _record_aggregations(

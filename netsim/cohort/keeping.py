@@ -32,6 +32,7 @@ from netsim.result import Activity, Usage
 from scenarios.schema import Budget
 
 Array = NDArray[Any]
+_EDGE = np.array(["edge"], object)
 _CHANNELS = {
     "energy_terminal_compute_j": COMPUTE,
     "energy_terminal_transmit_j": TRANSMIT,
@@ -81,7 +82,7 @@ class Keeper:
         """Write down aggregations at base stations, measured or not."""
         n, planned = len(site), {"local_iterations": plan.local_iterations, "bs_iterations": plan.bs_iterations}
         if n:
-            common = {"event": np.full(n, "edge", object), "node": self._names[site]}
+            common = {"event": _EDGE.repeat(n), "node": self._names[site]}
             same = {name: np.full(n, value) for name, value in planned.items()}
             self.rows.append(Batch(common | used | same | extra, metrics))
 

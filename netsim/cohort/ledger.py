@@ -49,7 +49,7 @@ class Ledger:
 
     def levels(self, books: list[Book], at_s: Array) -> Levels:
         """Return the totals at the instants ``at_s`` (n,), ascending and not before the present."""
-        within, change = np.zeros((len(at_s), CHANNELS)), np.zeros((len(at_s), CHANNELS))
+        within, change = np.zeros((len(at_s), POWERS)), np.zeros((len(at_s), CHANNELS))
         for book in books:
             _sort_in(book, at_s, within, change)
         total, power_w = np.empty((len(at_s), CHANNELS)), np.empty((len(at_s), POWERS))
@@ -165,7 +165,8 @@ def _sort_in(book: Book, at_s: Array, within: Array, change: Array) -> None:
             i, channel = _first_not_before(at_s, starts, per_s, book.time_s[line]), book.channel[line]
             if i < len(at_s):
                 change[i, channel] += book.change[line]
-                within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
+                if channel < POWERS:
+                    within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
 
 
 @njit(**CACHED)
