@@ -150,7 +150,7 @@ def _most_asked(plant: Plant, rules: Rules) -> Array:
 
 
 def _blank_story(place: Array, K: int, absences: int) -> Story:
-    """Return a story of K iterations in which nothing has happened yet, with room for ``absences`` in each."""
+    """Return a story of K iterations without terminals and outcomes (-1) yet, with room for ``absences`` in each."""
     sites, places = len(place) - 1, int(place[-1])
     start_s, compute_s, upload_s, finish_s = np.empty((4, K, places))
     asked, merged = np.zeros((2, K, sites), np.int64)
