@@ -11,8 +11,12 @@ from numpy.typing import NDArray
 
 OUTCOMES = ("merged", "late", "dropped", "unavailable")
 """merged: its update counts; late: it was no longer wanted; dropped: it left on the way; unavailable: not asked."""
+MERGED, LATE, DROPPED, UNAVAILABLE = range(len(OUTCOMES))
+"""What columns say for them."""
 
-_KINDS: dict[str, Any] = {"int": np.int64, "float": np.float64, "str": object}
+_NAMES = np.array(OUTCOMES, object)
+_CODES = {name: code for code, name in enumerate(OUTCOMES)}
+_KINDS: dict[str, Any] = {"int": np.int64, "float": np.float64, "str": np.int8}
 
 
 @dataclass
@@ -22,7 +26,7 @@ class Participation:
     Attributes:
         base_station, terminal: who.
         cloud_round, edge_round: when; ``edge_round`` counts the base station's iterations from 0.
-        outcome: one of :data:`OUTCOMES`.
+        outcome: one of :data:`OUTCOMES`; in columns its index there.
         start_s: when the model had been received; for an unavailable terminal, when it was passed over.
         compute_s, upload_s: how long it computed and was busy uploading; NaN for what it did not come to.
         finish_s: when its update arrived, NaN if it did not.
@@ -75,16 +79,19 @@ class ParticipationLog:
     def _close(self) -> None:
         """Turn single rows into a block."""
         if self._rows:
-            columns = zip(*(tuple(vars(row).values()) for row in self._rows), strict=True)
-            named = zip((COLUMNS | dict.fromkeys(SOMETIMES, np.float64)).items(), columns, strict=True)
-            block = {name: np.array(values, kind) for (name, kind), values in named}
+            kinds = COLUMNS | dict.fromkeys(SOMETIMES, np.float64)
+            columns = dict(
+                zip(kinds, zip(*(tuple(vars(row).values()) for row in self._rows), strict=True), strict=True)
+            )
+            columns["outcome"] = tuple(map(_CODES.__getitem__, columns["outcome"]))
+            block = {name: np.array(columns[name], kind) for name, kind in kinds.items()}
             self._blocks.append(
                 {name: block[name] for name in block if name in COLUMNS or not _says_nothing(block[name])}
             )
             self._rows = []
 
     def since(self, first: int) -> Columns:
-        """Return the columns of all rows from number ``first`` on."""
+        """Return the columns of all rows from number ``first`` on, not to be written into."""
         self._close()
         wanted, start = [], self._length
         for block in reversed(self._blocks):
@@ -97,7 +104,19 @@ class ParticipationLog:
         if not blocks:
             return {name: np.zeros(0, kind) for name, kind in COLUMNS.items()}
         names = [*COLUMNS, *(name for name in SOMETIMES if any(name in block for block in blocks))]
+        if len(blocks) == 1:
+            return {name: blocks[0][name][skip:] for name in names}
         return {name: np.concatenate([_column(block, name) for block in blocks])[skip:] for name in names}
+
+
+def with_names(columns: Columns) -> Columns:
+    """Return columns in which outcomes are called by their names."""
+    return columns | {"outcome": _NAMES[columns["outcome"]]}
+
+
+def count(columns: Columns) -> list[int]:
+    """Return how many assignments came to each of :data:`OUTCOMES`."""
+    return np.bincount(columns["outcome"], minlength=len(OUTCOMES)).tolist()
 
 
 def _says_nothing(column: NDArray[Any]) -> bool:

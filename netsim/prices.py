@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from netsim.participation import Columns
+from netsim.participation import LATE, MERGED, Columns
 from netsim.port import Observation, Plan, Price
 from netsim.world import Ground
 
+Array = NDArray[Any]
 _SHORT_S = 1e-12
+_TIMED = ("base_station", "edge_round", "terminal", "samples", "compute_s", "upload_s", "finish_s")
 
 
 class PriceWatch:
@@ -63,12 +67,13 @@ class PriceWatch:
             fresh: participation in this round.
         """
         used = {name: value - self._before[name] for name, value in now.items()}
+        arrived = _chosen(fresh, fresh["outcome"] == MERGED)
         H, K = plan.local_iterations, plan.bs_iterations
         share = _iterating_share(fresh)
-        iterating_s, self._upload_s = _means_of_slowest(fresh, ("compute_s", "upload_s"), self._sites)
+        iterating_s, self._upload_s = _means_of_slowest(arrived, ("compute_s", "upload_s"))
         iterating_s *= share
         iterating_j = share * used["energy_terminal_compute_j"]
-        carrying_s, waiting_s = self._apart_s(fresh, now["time_s"], K)
+        carrying_s, waiting_s = self._apart_s(arrived, now["time_s"], K)
         idling_w = (used["energy_terminal_idle_j"] + used["energy_bs_static_j"]) / max(used["time_s"], _SHORT_S)
         once_s, once_j = carrying_s + waiting_s, used["energy_backhaul_j"] + idling_w * (carrying_s + waiting_s)
         self._prices["time_s"] = Price(iterating_s / H, max(0.0, used["time_s"] / K - iterating_s), once_s, waiting_s)
@@ -76,23 +81,26 @@ class PriceWatch:
         self._prices["energy_j"] = Price(iterating_j / (K * H), rest_j, once_j, idling_w * waiting_s)
         self._prices["bytes"] = Price(0.0, used["bytes"] / K, used["bytes_backhaul"])
         self._before = now
-        self._time(fresh)
+        self._time(_chosen(arrived, arrived["samples"] > 0.0))
+        late = (fresh["outcome"] == LATE) & (fresh["samples"] > 0.0)
+        if late.any():
+            self._time_late(_chosen(fresh, late))
 
-    def _apart_s(self, fresh: Columns, now_s: float, K: int) -> tuple[float, float]:
+    def _apart_s(self, arrived: Columns, now_s: float, K: int) -> tuple[float, float]:
         """What a cloud round takes besides its iterations: to and from the cloud, and waiting on average, seconds.
 
         The base station that was last has waited for nobody: what was left of the round took its message to the cloud.
         That of the cloud is taken to need as long. What others wait for one that is always last is no chance, but
         grows with K: it is left out, as far as base stations differ by more than chance.
         """
-        merged = fresh["outcome"] == "merged"
-        if not merged.any():
+        if len(arrived["terminal"]) == 0:
             return 0.0, 0.0
         last_s = np.full(self._sites, -np.inf)
-        np.maximum.at(last_s, fresh["base_station"][merged], fresh["finish_s"][merged])
+        np.maximum.at(last_s, arrived["base_station"], arrived["finish_s"])
         there = np.flatnonzero(last_s > -np.inf)
-        mean_s, latest_s = float(last_s[there].mean()), float(last_s.max())
-        self._behind[:, there] += ((last_s[there] - mean_s) / K) ** np.arange(3.0)[:, None]
+        last_s = last_s[there]
+        mean_s, latest_s = float(last_s.mean()), float(last_s.max())
+        self._behind[:, there] += ((last_s - mean_s) / K) ** np.arange(3.0)[:, None]
         return 2.0 * max(0.0, now_s - latest_s), max(0.0, latest_s - mean_s - K * self._lag_s())
 
     def _lag_s(self) -> float:
@@ -104,22 +112,30 @@ class PriceWatch:
         chance = float(np.mean((twice / count - mean_s**2) / (count - 1.0)))
         return max(0.0, 1.0 - chance / max(float(mean_s.var(ddof=1)), _SHORT_S**2)) * float(mean_s.max())
 
-    def _time(self, fresh: Columns) -> None:
+    def _time(self, useful: Columns) -> None:
         """Take how long the updates that arrived have taken to compute."""
-        useful = (fresh["outcome"] == "merged") & (fresh["samples"] > 0.0)
-        who, took_s, samples = (fresh[name][useful] for name in ("terminal", "compute_s", "samples"))
+        who, took_s, samples = useful["terminal"], useful["compute_s"], useful["samples"]
         np.minimum.at(self._least_s, who, took_s / samples)
         np.add.at(self._took_s, who, took_s)
         np.add.at(self._visits, who, samples)
-        computed = int(
-            np.count_nonzero((fresh["outcome"] == "late") & (fresh["upload_s"] > 0.0) & (fresh["samples"] > 0.0))
-        )
-        self._computed += len(who) + computed
-        late = (fresh["outcome"] == "late") & (fresh["samples"] > 0.0) & (self._visits[fresh["terminal"]] > 0.0)
-        who = np.concatenate([who, fresh["terminal"][late]])
-        took_s = np.concatenate([took_s / samples, fresh["compute_s"][late] / fresh["samples"][late]])
+        self._computed += len(who)
+        self._compare(who, took_s / samples)
+
+    def _time_late(self, late: Columns) -> None:
+        """Take how long those that were given up had taken by then, of terminals of which updates have arrived."""
+        self._computed += int(np.count_nonzero(late["upload_s"] > 0.0))
+        known = _chosen(late, self._visits[late["terminal"]] > 0.0)
+        self._compare(known["terminal"], known["compute_s"] / known["samples"])
+
+    def _compare(self, who: Array, took_s: Array) -> None:
+        """Take how many times as long as its least time a visit of a row has taken."""
         np.add.at(self._logs, who, np.log(np.fmax(took_s, np.maximum(self._least_s[who], _SHORT_S))))
         np.add.at(self._tries, who, 1.0)
+
+
+def _chosen(rows: Columns, marked: Array) -> Columns:
+    """Return the rows that are marked."""
+    return rows if marked.all() else {name: rows[name][marked] for name in _TIMED}
 
 
 def _iterating_share(fresh: Columns) -> float:
@@ -128,18 +144,15 @@ def _iterating_share(fresh: Columns) -> float:
     return 1.0 - float(fresh["fixed_samples"].sum()) / visited if visited > 0.0 else 1.0
 
 
-def _means_of_slowest(fresh: Columns, names: Sequence[str], sites: int) -> list[float]:
+def _means_of_slowest(arrived: Columns, names: Sequence[str]) -> list[float]:
     """Longest computation, or upload, that arrived in every base-station iteration, averaged over them, seconds."""
-    merged = np.flatnonzero(fresh["outcome"] == "merged")
-    if len(merged) == 0:
+    site, number = arrived["base_station"], arrived["edge_round"]
+    if len(site) == 0:
         return [0.0] * len(names)
-    site, number = fresh["base_station"][merged], fresh["edge_round"][merged]
-    first = np.full(sites, np.iinfo(np.int64).max)
-    np.minimum.at(first, site, number)
-    since = number - first[site]
-    iteration = site * (int(since.max()) + 1) + since
+    first, last = int(number.min()), int(number.max())
+    iteration = site * (last + 1 - first) + (number - first)
     there = np.flatnonzero(np.bincount(iteration))
     slowest = np.zeros((len(names), int(there[-1]) + 1))
     for longest_s, name in zip(slowest, names, strict=True):
-        np.maximum.at(longest_s, iteration, fresh[name][merged])
+        np.maximum.at(longest_s, iteration, arrived[name])
     return [float(longest_s[there].mean()) for longest_s in slowest]

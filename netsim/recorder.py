@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from netsim.participation import OUTCOMES, Columns, ParticipationLog
+from netsim.participation import Columns, ParticipationLog, count
 from netsim.port import CLOUD, Method, Metrics, Node, Plan
 from netsim.world import World
 
@@ -141,12 +141,14 @@ def site_names(sites: int) -> NDArray[Any]:
 
 def count_outcomes(fresh: Columns) -> dict[str, int]:
     """Return how many were scheduled, took part, and came to nothing for which reason."""
-    counts = {outcome: int((fresh["outcome"] == outcome).sum()) for outcome in OUTCOMES}
-    participants = counts.pop("merged")
+    merged, late, dropped, unavailable = count(fresh)
     return {
-        "scheduled": participants + counts["late"] + counts["dropped"],
-        "participants": participants,
-    } | counts
+        "scheduled": merged + late + dropped,
+        "participants": merged,
+        "late": late,
+        "dropped": dropped,
+        "unavailable": unavailable,
+    }
 
 
 def snapshot(world: World) -> dict[str, float]:

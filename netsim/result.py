@@ -14,7 +14,7 @@ from channel_models.units import linear_to_db, watt_to_dbm
 from netsim.availability import outages_of
 from netsim.energy import SITE_COMPONENTS, TERMINAL_COMPONENTS
 from netsim.mobility.handover_log import CellChange, as_columns
-from netsim.participation import OUTCOMES, Columns, ParticipationLog
+from netsim.participation import OUTCOMES, Columns, ParticipationLog, with_names
 from netsim.port import Metrics
 from netsim.recorder import Batch, Row, site_names
 from netsim.trace import trace_events
@@ -99,17 +99,18 @@ def make_result(
             record.world["carbon_g"] = carbon_g(record.world["energy_j"], per_kwh)
     rounds, tasks = _event_tables(records.rows)
     participation = records.participation.since(0)
+    assignments, end = with_names(participation), rounds[-1]
     return Result(
         ended_by=ended_by,
-        totals={key: rounds[-1][key] for key in _TOTALS if key in rounds[-1]},
+        totals={key: end[key] for key in _TOTALS if key in end},
         rounds=rounds,
         tasks=tasks,
-        participation=Table(participation | {"base_station": site_names(ground.sites)[participation["base_station"]]}),
+        participation=Table(assignments | {"base_station": site_names(ground.sites)[assignments["base_station"]]}),
         terminals=Table(
             _terminal_columns(ground, usage) | records.roaming | _outcomes(ground.terminals, participation)
         ),
-        base_stations=_station_rows(ground, task_names, activity, rounds[-1]["time_s"]),
-        trace=trace_events(participation) if ground.scenario.output.trace else None,
+        base_stations=_station_rows(ground, task_names, activity, end["time_s"]),
+        trace=trace_events(assignments) if ground.scenario.output.trace else None,
         handovers=None if records.cell_changes is None else _handovers(ground, records.cell_changes),
     )
 
@@ -194,10 +195,9 @@ def _charge(ground: Ground, usage: Usage) -> Columns:
 
 def _outcomes(terminals: int, participation: Columns) -> Columns:
     """(terminals,) how often each terminal's assignments came to what."""
-    return {
-        outcome: np.bincount(participation["terminal"][participation["outcome"] == outcome], minlength=terminals)
-        for outcome in OUTCOMES
-    }
+    place = participation["outcome"] * np.int64(terminals) + participation["terminal"]
+    counts = np.bincount(place, minlength=len(OUTCOMES) * terminals).reshape(len(OUTCOMES), terminals)
+    return dict(zip(OUTCOMES, counts, strict=True))
 
 
 def _outages(ground: Ground, site: int, end_s: float) -> dict[str, float]:

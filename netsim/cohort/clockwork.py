@@ -82,7 +82,9 @@ class Clockwork:
         self.plant, self.rules, self._limits, self.streams = plant, rules, limits, streams
         self.population = new_population(plant, rules)
         self.ledger = Ledger(self._resting_w(0.0))
-        self._idles_simply = not (rules.mortal or rules.mean_on_s < np.inf)
+        self._steady = not (rules.mortal or rules.mean_on_s < np.inf)  # everybody is there, and idles, all the time
+        limited = any(limit is not None for limit in (limits.energy_j, limits.bytes, limits.cost))
+        self._may_end_early = limited or rules.mortal or not plant.covered.all()  # before the clock ends the run
 
     def advance(self, follow: Callable[[End], Course]) -> Stretch:
         """Move on, to the end of the run if that comes before.
@@ -91,7 +93,7 @@ class Clockwork:
             follow: brings the population to an end, or less far if nothing more happens, and says what happened.
         """
         end = End(np.inf if self._limits.time_s is None else self._limits.time_s, EVERYBODY, 0)
-        before = self.population.copy() if self._may_end_early() else None
+        before = self.population.copy(self._steady) if self._may_end_early else None
         course, books, record_s, levels = self._follow(follow, end)
         ended_by = "time budget" if course.over_s == end.horizon_s else None
         stops = self._limits_met(books, record_s, levels) + course.stops
@@ -106,21 +108,15 @@ class Clockwork:
 
     def idle_j(self) -> Array:
         """Return (M,) joules every terminal has idled away so far."""
-        if self._idles_simply:
+        if self._steady:
             return np.asarray(self.plant.idle_w[self.plant.kind] * self.ledger.time_s)
         return self.population.idle_j
 
-    def _may_end_early(self) -> bool:
-        """Whether anything but the clock may end the run on the way."""
-        limits = self._limits
-        limited = any(limit is not None for limit in (limits.energy_j, limits.bytes, limits.cost))
-        return limited or self.rules.mortal or not self.plant.covered.all()
-
     def _follow(self, follow: Callable[[End], Course], end: End) -> tuple[Course, list[Book], Array, Levels]:
         course = follow(end)
-        books = [course.book] if self._idles_simply else [course.book, self._idling(course.over_s)]
+        books = [course.book] if self._steady else [course.book, self._idling(course.over_s)]
         # The last record is taken just after the end, with all that is settled at that instant.
-        record_s = np.append(course.record_s, np.nextafter(course.over_s, np.inf))
+        record_s = np.concatenate([course.record_s, [np.nextafter(course.over_s, np.inf)]])
         return course, books, record_s, self.ledger.levels(books, record_s)
 
     def _idling(self, over_s: float) -> Book:

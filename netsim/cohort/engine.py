@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from netsim.cohort.cell import Story
 from netsim.cohort.clockwork import Stretch
-from netsim.cohort.keeping import NAMES, Keeper, activity, block, usage, used_by_then, used_so_far
+from netsim.cohort.keeping import Keeper, activity, missed, usage, used_by_then, used_so_far
 from netsim.cohort.lone_engine import LoneRun
 from netsim.cohort.plant import make_plant, make_rules
 from netsim.cohort.timing import RoundTiming
+from netsim.participation import MERGED
 from netsim.port import CLOUD, Cohort, Method, Metrics, Node, Plan, Sizes
 from netsim.prices import PriceWatch
 from netsim.recorder import Row, count_outcomes
@@ -36,16 +37,16 @@ class CohortRun:
         self.ground, self.method = ground, method
         limits = ground.scenario.budget
         self.timing = RoundTiming(make_plant(ground), make_rules(ground), limits, ground.streams)
-        self.keeper = Keeper(limits, on_cloud)
+        self.keeper = Keeper(limits, ground.sites, on_cloud)
         self._prices = PriceWatch(ground, self._used())
 
     def run(self) -> str:
         """Go through cloud rounds until a budget is met or the controller plans no more; return what ended the run."""
         keeper, method, log = self.keeper, self.method, self.keeper.log
-        keeper.add("start", CLOUD, self._used(), None, {}, method.evaluate(CLOUD))
-        ended_by, cloud_round, counted = None, 0, 0
+        ended_by, cloud_round, counted, used = None, 0, 0, self._used()
+        keeper.add("start", CLOUD, used, None, {}, method.evaluate(CLOUD))
         while ended_by is None:
-            plan = method.plan(self._prices.observe(cloud_round, keeper.remaining(self._used())))
+            plan = method.plan(self._prices.observe(cloud_round, keeper.remaining(used)))
             if plan is None:
                 ended_by = "plan complete"
                 break
@@ -54,14 +55,14 @@ class CohortRun:
             done = self.timing.run(plan, sizes)
             self._tell(done, plan, cloud_round, first_rounds)
             self._log(done.story, sizes, cloud_round, first_rounds)
-            ended_by = done.ended_by
+            ended_by, used = done.ended_by, self._used()
             if ended_by is None:
                 method.combine()
                 fresh, counted = log.since(counted), len(log)
-                self._prices.measure(plan, self._used(), fresh)
-                keeper.add_cloud(cloud_round, self._used(), plan, fresh, method.evaluate(CLOUD))
+                self._prices.measure(plan, used, fresh)
+                keeper.add_cloud(cloud_round, used, plan, fresh, method.evaluate(CLOUD))
             cloud_round += 1
-        keeper.add("end", CLOUD, self._used(), None, count_outcomes(log.since(counted)), method.evaluate(CLOUD))
+        keeper.add("end", CLOUD, used, None, count_outcomes(log.since(counted)), method.evaluate(CLOUD))
         method.settle()
         return ended_by
 
@@ -70,23 +71,23 @@ class CohortRun:
 
     def _tell(self, done: Stretch, plan: Plan, cloud_round: int, first_rounds: Array) -> None:
         """Let the method do what the network has done, and record every aggregation."""
-        story, measured = done.story, []
+        measured: list[Metrics] = []
+        story = done.story
+        was_asked, aggregated = story.terminal >= 0, story.merged_s < np.inf
+        arrived = (story.outcome == MERGED) & aggregated.repeat(np.diff(story.place), axis=1)
         self.method.adopt(np.flatnonzero(story.adopted_s < np.inf))
         for k in range(plan.bs_iterations):
-            sites = np.flatnonzero(story.scheduled_s[k] < np.inf)
+            sites, places = np.flatnonzero(story.asked[k]), np.flatnonzero(was_asked[k])
             if len(sites) == 0:
                 break
-            asked = story.asked[k, sites]
             offsets = np.zeros(len(sites) + 1, np.int64)
-            asked.cumsum(out=offsets[1:])
-            places = (story.place[sites] - offsets[:-1]).repeat(asked) + np.arange(offsets[-1])
+            story.asked[k, sites].cumsum(out=offsets[1:])
             cohort = Cohort(sites, offsets, story.terminal[k, places].astype(np.int64))
             work = self.method.train(cohort, plan)
-            aggregated = story.merged_s[k, sites] < np.inf
-            arrived = (story.outcome[k, places] == 0) & aggregated.repeat(asked)
-            self.method.merge(cohort, work, arrived)
+            self.method.merge(cohort, work, arrived[k, places])
             if self.ground.scenario.output.edge_metrics:
-                measured += [self.method.evaluate(Node("base_station", site)) for site in sites[aggregated].tolist()]
+                nodes = [Node("base_station", site) for site in np.flatnonzero(aggregated[k]).tolist()]
+                measured += map(self.method.evaluate, nodes)
         self._record_aggregations(done, plan, cloud_round, first_rounds, measured)
 
     def _record_aggregations(
@@ -94,9 +95,8 @@ class CohortRun:
     ) -> None:
         """Write down all aggregations of a round in order of time; measurements come iteration by iteration."""
         story = done.story
-        k, site = np.nonzero(story.merged_s < np.inf)
-        order = np.lexsort((site, story.merged_s[k, site]))
-        k, site = k[order], site[order]
+        of_site = story.merged_s.T.argsort(axis=None, kind="stable")[: len(done.record_s) - 1]
+        site, k = np.divmod(of_site, plan.bs_iterations)
         extra = {
             "cloud_round": np.full(len(site), cloud_round),
             "edge_round": first_rounds[site] + k,
@@ -104,27 +104,33 @@ class CohortRun:
             "participants": story.merged[k, site],
         }
         used = used_by_then(done.record_s[:-1], done.levels.total[:-1])
-        metrics = [measured[i] for i in order.tolist()] if measured else []
+        metrics = [measured[i] for i in np.lexsort((site, k)).argsort().tolist()] if measured else []
         self.keeper.add_aggregations(site, used, plan, extra, metrics)
 
     def _log(self, story: Story, sizes: Sizes, cloud_round: int, first_rounds: Array) -> None:
         """Write down what became of every assignment of the round."""
         owner = self.ground.deployment.serving
-        k, places = np.nonzero(story.outcome >= 0)
-        who = story.terminal[k, places].astype(np.int64)
-        site, worked = owner[who], story.worked[k, places]
-        outcome = NAMES[story.outcome[k, places]]
-        rows = block(site, cloud_round, first_rounds[site] + k, who, outcome, story.start_s[k, places])
-        for name in ("compute_s", "upload_s", "finish_s"):
-            rows[name] = getattr(story, name)[k, places]
-        rows["samples"] = np.where(worked, sizes.samples[who], 0.0)
-        rows["fixed_samples"] = np.where(worked, sizes.fixed_samples[who], 0.0)
+        at = np.flatnonzero(story.outcome >= 0)
+        k, who = at // story.outcome.shape[1], story.terminal.take(at).astype(np.int64)
+        site, worked = owner[who], story.worked.take(at)
+        rows = {
+            "base_station": site,
+            "cloud_round": np.full(len(at), cloud_round),
+            "edge_round": first_rounds[site] + k,
+            "terminal": who,
+            "outcome": story.outcome.take(at),
+            "start_s": story.start_s.take(at),
+            "compute_s": story.compute_s.take(at),
+            "upload_s": story.upload_s.take(at),
+            "finish_s": story.finish_s.take(at),
+            "samples": np.where(worked, sizes.samples[who], 0.0),
+            "fixed_samples": np.where(worked, sizes.fixed_samples[who], 0.0),
+        }
         if story.absent.shape[1]:
-            missed, away = np.nonzero(story.absent & (story.scheduled_s[:, owner] < np.inf))
+            when, away = np.nonzero(story.absent & (story.scheduled_s[:, owner] < np.inf))
             site = owner[away]
-            when_s = story.scheduled_s[missed, site]
-            others = block(site, cloud_round, first_rounds[site] + missed, away, "unavailable", when_s)
-            order = np.argsort(np.concatenate([missed, k]), kind="stable")  # iteration by iteration
+            others = missed(site, cloud_round, first_rounds[site] + when, away, story.scheduled_s[when, site])
+            order = np.argsort(np.concatenate([when, k]), kind="stable")  # iteration by iteration
             rows = {name: np.concatenate([others[name], rows[name]])[order] for name in rows}
         self.keeper.log.extend(rows)
 

@@ -25,14 +25,14 @@ from netsim.cohort.book import (
 )
 from netsim.cohort.clockwork import Clockwork
 from netsim.cohort.plant import ALWAYS
-from netsim.participation import OUTCOMES, Columns, ParticipationLog
+from netsim.participation import UNAVAILABLE, Columns, ParticipationLog
 from netsim.port import CLOUD, Metrics, Node, Plan
 from netsim.recorder import Batch, Row, count_outcomes, site_names, state
 from netsim.result import Activity, Usage
 from scenarios.schema import Budget
 
 Array = NDArray[Any]
-NAMES = np.array(OUTCOMES, object)
+_EDGE = np.array(["edge"], object)
 _CHANNELS = {
     "energy_terminal_compute_j": COMPUTE,
     "energy_terminal_transmit_j": TRANSMIT,
@@ -54,13 +54,14 @@ class Keeper:
 
     Args:
         limits: the budget.
+        sites: number of base stations.
         on_cloud: told every cloud aggregation, for progress.
     """
 
-    def __init__(self, limits: Budget, on_cloud: Callable[[Row], None] | None) -> None:
+    def __init__(self, limits: Budget, sites: int, on_cloud: Callable[[Row], None] | None) -> None:
         limited = {"time_s": limits.time_s, "energy_j": limits.energy_j, "bytes": limits.bytes, "cost": limits.cost}
         self._limits = {name: limit for name, limit in limited.items() if limit is not None}
-        self._on_cloud = on_cloud
+        self._names, self._on_cloud = site_names(sites), on_cloud
         self.log = ParticipationLog()
         self.rows: list[Row | Batch] = []
 
@@ -79,11 +80,11 @@ class Keeper:
 
     def add_aggregations(self, site: Array, used: Columns, plan: Plan, extra: Columns, metrics: list[Metrics]) -> None:
         """Write down aggregations at base stations, measured or not."""
-        n, names = len(site), site_names(int(site.max(initial=-1)) + 1)
+        n, planned = len(site), {"local_iterations": plan.local_iterations, "bs_iterations": plan.bs_iterations}
         if n:
-            common = {"event": np.full(n, "edge", object), "node": names[site]} | used
-            common |= {name: np.full(n, getattr(plan, name)) for name in ("local_iterations", "bs_iterations")}
-            self.rows.append(Batch(common | extra, metrics))
+            common = {"event": _EDGE.repeat(n), "node": self._names[site]}
+            same = {name: np.full(n, value) for name, value in planned.items()}
+            self.rows.append(Batch(common | used | same | extra, metrics))
 
     def add_cloud(
         self, number: int, used: dict[str, float], plan: Plan | None, fresh: Columns, metrics: Metrics
@@ -94,8 +95,8 @@ class Keeper:
             self._on_cloud(row)
 
 
-def block(site: Array, cloud_round: int, edge_round: Array, terminal: Array, outcome: Any, start_s: Array) -> Columns:
-    """Return columns of participation; durations and samples are still to be filled in."""
+def missed(site: Array, cloud_round: int, edge_round: Array, terminal: Array, start_s: Array) -> Columns:
+    """Return the participation of terminals that were not there."""
     n = len(site)
     nothing: Columns = {name: np.full(n, np.nan) for name in ("compute_s", "upload_s", "finish_s")}
     return {
@@ -103,7 +104,7 @@ def block(site: Array, cloud_round: int, edge_round: Array, terminal: Array, out
         "cloud_round": np.full(n, cloud_round),
         "edge_round": edge_round,
         "terminal": terminal,
-        "outcome": np.full(n, outcome, object) if isinstance(outcome, str) else outcome,
+        "outcome": np.full(n, UNAVAILABLE, np.int8),
         "start_s": start_s,
         **nothing,
         "samples": np.zeros(n),

@@ -17,6 +17,7 @@ from netsim.cohort.luck import CACHED, LEAN
 
 Array = NDArray[Any]
 _MET = 1e-12
+_SHORT_S = 1e-12
 
 
 class Payment(NamedTuple):
@@ -48,17 +49,12 @@ class Ledger:
 
     def levels(self, books: list[Book], at_s: Array) -> Levels:
         """Return the totals at the instants ``at_s`` (n,), ascending and not before the present."""
-        within, change = np.zeros((len(at_s), CHANNELS)), np.zeros((len(at_s), CHANNELS))
+        within, change = np.zeros((len(at_s), POWERS)), np.zeros((len(at_s), CHANNELS))
         for book in books:
             _sort_in(book, at_s, within, change)
-        power_w = self.power_w + change[:, :POWERS].cumsum(axis=0)
-        joules, waited_s = within[:, :POWERS], at_s.copy()
-        waited_s[0] -= self.time_s
-        waited_s[1:] -= at_s[:-1]
-        joules[0] += self.power_w * waited_s[0]
-        joules[1:] += power_w[:-1] * waited_s[1:, None]
-        change[:, :POWERS] = joules
-        return Levels(self.total + change.cumsum(axis=0), power_w)
+        total, power_w = np.empty((len(at_s), CHANNELS)), np.empty((len(at_s), POWERS))
+        _add_up(self.time_s, self.total, self.power_w, at_s, within, change, total, power_w)
+        return Levels(total, power_w)
 
     def close(self, levels: Levels, time_s: float, power_w: Array) -> None:
         """Make the last of ``levels`` the present; ``power_w`` (7,) is what is then drawn, without rounding errors."""
@@ -133,26 +129,26 @@ def _chosen(book: Book, since_s: float, until_s: float, first: int, last: int) -
 
 
 @njit(**CACHED)
-def _hints(at_s: Array) -> Array:
-    """Return where to begin looking in as many equal stretches of time as there are instants."""
+def _hints(at_s: Array) -> tuple[Array, float]:
+    """Return where to begin looking in as many equal stretches of time as there are instants, and these per second."""
     n = len(at_s)
     starts, width_s, i = np.empty(n, np.int64), (at_s[-1] - at_s[0]) / n, 0
     for stretch in range(n):
         while i < n - 1 and at_s[i] < at_s[0] + stretch * width_s:
             i += 1
         starts[stretch] = i
-    return starts
+    return starts, n / max(at_s[-1] - at_s[0], _SHORT_S)
 
 
 @njit(**LEAN)
-def _first_not_before(at_s: Array, starts: Array, time_s: float) -> int:
+def _first_not_before(at_s: Array, starts: Array, per_s: float, time_s: float) -> int:
     """Return what ``np.searchsorted`` does, in constant time where instants lie evenly."""
     n = len(at_s)
     if time_s > at_s[-1]:
         return n
     if time_s <= at_s[0]:
         return 0
-    i = starts[min(n - 1, int((time_s - at_s[0]) / (at_s[-1] - at_s[0]) * n))]
+    i = starts[min(n - 1, int((time_s - at_s[0]) * per_s))]
     while at_s[i] < time_s:
         i += 1
     while at_s[i - 1] >= time_s:
@@ -163,22 +159,42 @@ def _first_not_before(at_s: Array, starts: Array, time_s: float) -> int:
 @njit(**CACHED)
 def _sort_in(book: Book, at_s: Array, within: Array, change: Array) -> None:
     """Add every line to the record it first shows in: its change, and for a power the joules up to the record."""
-    starts = _hints(at_s)
+    starts, per_s = _hints(at_s)
     for site in range(len(book.used)):
         for line in range(book.page[site], book.page[site] + book.used[site]):
-            i, channel = _first_not_before(at_s, starts, book.time_s[line]), book.channel[line]
+            i, channel = _first_not_before(at_s, starts, per_s, book.time_s[line]), book.channel[line]
             if i < len(at_s):
                 change[i, channel] += book.change[line]
-                within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
+                if channel < POWERS:
+                    within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
+
+
+@njit(**CACHED)
+def _add_up(
+    time_s: float, start: Array, start_w: Array, at_s: Array, within: Array, change: Array, total: Array, power_w: Array
+) -> None:
+    """Write the totals and powers that changes between records lead to from those at ``time_s``."""
+    added, switched_w, drawn_w = np.zeros(CHANNELS), np.zeros(POWERS), start_w.copy()
+    for i in range(len(at_s)):
+        for channel in range(CHANNELS):
+            if channel < POWERS:
+                added[channel] += within[i, channel] + drawn_w[channel] * (at_s[i] - time_s)
+                switched_w[channel] += change[i, channel]
+                drawn_w[channel] = start_w[channel] + switched_w[channel]
+                power_w[i, channel] = drawn_w[channel]
+            else:
+                added[channel] += change[i, channel]
+            total[i, channel] = start[channel] + added[channel]
+        time_s = at_s[i]
 
 
 @njit(**CACHED)
 def _sort_in_payments(book: Book, at_s: Array, channel: int, most: Array) -> None:
     """Add every positive change of a channel to the record it first shows in."""
-    starts = _hints(at_s)
+    starts, per_s = _hints(at_s)
     for site in range(len(book.used)):
         for line in range(book.page[site], book.page[site] + book.used[site]):
             if book.channel[line] == channel and book.change[line] > 0.0:
-                i = _first_not_before(at_s, starts, book.time_s[line])
+                i = _first_not_before(at_s, starts, per_s, book.time_s[line])
                 if i < len(at_s):
                     most[i] += book.change[line]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from netsim.cohort.alone import Tries
 from netsim.cohort.gathering import MERGED
-from netsim.cohort.keeping import NAMES, Keeper, block, used_so_far
+from netsim.cohort.keeping import Keeper, used_so_far
 from netsim.cohort.plant import make_plant, make_rules
 from netsim.cohort.timing import LoneTiming
 from netsim.participation import Columns
@@ -35,7 +35,7 @@ class LoneRun:
         self.ground, self.method = ground, method
         limits = ground.scenario.budget
         self.timing = LoneTiming(make_plant(ground), make_rules(ground), limits, ground.streams)
-        self.keeper = Keeper(limits, on_cloud)
+        self.keeper = Keeper(limits, ground.sites, on_cloud)
 
     def run(self) -> str:
         """Let every terminal do its chunks until a budget is met; return what ended the run."""
@@ -71,11 +71,19 @@ class LoneRun:
             work = self.method.train(cohort, plan)
             self.method.merge(cohort, work, tries.outcome[chosen] == MERGED)
         seen = len(self.keeper.log)
-        site = self.ground.deployment.serving[tries.terminal]
-        rows = block(site, 0, tries.number, tries.terminal, NAMES[tries.outcome], tries.start_s)
-        rows |= {"compute_s": tries.compute_s, "upload_s": np.zeros(len(site))}
-        rows["finish_s"] = np.where(tries.outcome == MERGED, tries.end_s, np.nan)
-        rows["samples"], rows["fixed_samples"] = sizes.samples[tries.terminal], sizes.fixed_samples[tries.terminal]
+        rows: Columns = {
+            "base_station": self.ground.deployment.serving[tries.terminal],
+            "cloud_round": np.zeros(len(tries.terminal), np.int64),
+            "edge_round": tries.number,
+            "terminal": tries.terminal,
+            "outcome": tries.outcome,
+            "start_s": tries.start_s,
+            "compute_s": tries.compute_s,
+            "upload_s": np.zeros(len(tries.terminal)),
+            "finish_s": np.where(tries.outcome == MERGED, tries.end_s, np.nan),
+            "samples": sizes.samples[tries.terminal],
+            "fixed_samples": sizes.fixed_samples[tries.terminal],
+        }
         self.keeper.log.extend(rows)
         return self.keeper.log.since(seen)
 

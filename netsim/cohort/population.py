@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,8 +36,10 @@ class Population:
     tally: Tally
     sites: SiteTally
 
-    def copy(self) -> Population:
-        """Return a copy that does not change with this one."""
+    def copy(self, steady: bool) -> Population:
+        """Return a copy that does not change with this one; who is there stays as it is if that is ``steady``."""
+        if steady:
+            return replace(self, tally=_copy(self.tally), sites=_copy(self.sites))
         a = self.accounts
         accounts = Accounts(a.level_j.copy(), a.since_s.copy(), _copy(a.cursor), a.death_s.copy(), a.limit_s.copy())
         parts = (_copy(self.presence), accounts, _copy(self.idle), self.idle_j.copy())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -37,8 +36,10 @@ class RoundTiming(Clockwork):
     def __init__(self, plant: Plant, rules: Rules, limits: Budget, streams: Streams) -> None:
         super().__init__(plant, rules, limits, streams)
         self._most_asked = _most_asked(plant, rules)
+        self._place = np.concatenate([[0], np.cumsum(self._most_asked)])
+        self._absences = len(plant.entity) if not (self._steady and plant.covered.all()) else 0
         self._threads = min(get_num_threads(), len(plant.first) - 1)
-        self._pool = ThreadPoolExecutor(self._threads)
+        self._pool = ThreadPoolExecutor(self._threads) if self._threads > 1 else None
 
     def run(self, plan: Plan, sizes: Sizes) -> Stretch:
         """Simulate the next cloud round, up to the end of the run if that comes before."""
@@ -56,24 +57,30 @@ class RoundTiming(Clockwork):
         return load_of(sizes, normals, self.ledger.time_s, plan.bs_iterations)
 
     def _round(self, load: Load, rules: Rules, end: End) -> Course:
-        plant, everybody = self.plant, self.population
-        most, K = self._most_asked, load.bs_iterations
-        story, book = _blank_story(plant, rules, most, K), _blank_book(most, K, load.personal_bits > 0.0)
-        threads = self._threads if len(book.time_s) > _WORTH_SHARING else 1
-        edges = np.linspace(0, len(plant.first) - 1, threads + 1).astype(np.int64).tolist()
+        plant, everybody, sites, K = self.plant, self.population, len(self._most_asked), load.bs_iterations
+        story = _blank_story(self._place, K, self._absences)
+        book = _blank_book(self._most_asked, K, load.personal_bits > 0.0)
 
-        def follow(cells: tuple[int, int]) -> None:
+        def follow(first: int, last: int) -> None:
             state = (everybody.accounts, everybody.presence, everybody.tally, everybody.sites)
-            cloud_round(plant, rules, load, *state, story, book, end, *cells)
+            cloud_round(plant, rules, load, *state, story, book, end, first, last)
 
-        for _ in self._pool.map(follow, pairwise(edges)) if threads > 1 else map(follow, pairwise(edges)):
-            pass
-        complete = bool(np.all(story.reported_s < np.inf))
-        site, stranded_s = int(story.stranded_s.argmin()), float(story.stranded_s.min())
-        over_s = float(story.reported_s.max()) if complete else min(end.horizon_s, stranded_s)
-        stops = [Stop(End(stranded_s, EVERYBODY, 0), f"no terminal left at bs-{site:02d}")]
-        merged_s = np.sort(story.merged_s[story.merged_s < np.inf])
-        return Course(story, book, merged_s, over_s, stops if stranded_s < np.inf else [])
+        if self._pool is not None and len(book.time_s) > _WORTH_SHARING:
+            edges = np.linspace(0, sites, self._threads + 1).astype(np.int64).tolist()
+            list(self._pool.map(follow, edges[:-1], edges[1:]))
+        else:
+            follow(0, sites)
+        return _course(story, book, end)
+
+
+def _course(story: Story, book: Book, end: End) -> Course:
+    """Say what happened in a cloud round."""
+    site, over_s = int(story.stranded_s.argmin()), float(story.reported_s.max())
+    stranded_s, merged_s = float(story.stranded_s[site]), np.sort(story.merged_s, axis=None)
+    stops = [Stop(End(stranded_s, EVERYBODY, 0), f"no terminal left at bs-{site:02d}")] if stranded_s < np.inf else []
+    if over_s == np.inf:
+        over_s = min(end.horizon_s, stranded_s)
+    return Course(story, book, merged_s[: np.searchsorted(merged_s, np.inf)], over_s, stops)
 
 
 class LoneTiming(Clockwork):
@@ -91,7 +98,7 @@ class LoneTiming(Clockwork):
             if self.rules.slowdown == LOGNORMAL:
                 numbers = np.arange(room)[:, None]
                 load = load_of(sizes, ndtri(self.streams.uniform("slowdown", plant.entity, numbers)))
-            trial = everybody.copy()
+            trial = everybody.copy(self._steady)
             blank_book = blank(np.zeros(len(plant.entity), np.int64))
             state = (trial.accounts, trial.presence, trial.tally, blank_book, nothing)
             n = work_alone(plant, self.rules, load, *state, end, chunks, begun, over_s, True)
@@ -142,28 +149,30 @@ def _most_asked(plant: Plant, rules: Rules) -> Array:
     return np.array([share_of(rules.scheduled_fraction, count) if count else 0 for count in here])
 
 
-def _blank_story(plant: Plant, rules: Rules, most_asked: Array, K: int) -> Story:
-    place = np.concatenate([[0], np.cumsum(most_asked)])
-    sites, places = len(plant.first) - 1, int(place[-1])
-    may_miss = rules.mortal or rules.mean_on_s < np.inf or not plant.covered.all()
-    never = np.inf
+def _blank_story(place: Array, K: int, absences: int) -> Story:
+    """Return a story of K iterations without terminals and outcomes (-1) yet, with room for ``absences`` in each."""
+    sites, places = len(place) - 1, int(place[-1])
+    start_s, compute_s, upload_s, finish_s = np.empty((4, K, places))
+    asked, merged = np.zeros((2, K, sites), np.int64)
+    scheduled_s, merged_s = np.full((2, K, sites), np.inf)
+    adopted_s, reported_s, stranded_s = np.full((3, sites), np.inf)
     return Story(
         place=place,
-        terminal=np.zeros((K, places), np.int32),
+        terminal=np.full((K, places), -1, np.int32),
         outcome=np.full((K, places), -1, np.int8),
-        start_s=np.empty((K, places)),
-        compute_s=np.empty((K, places)),
-        upload_s=np.empty((K, places)),
-        finish_s=np.empty((K, places)),
+        start_s=start_s,
+        compute_s=compute_s,
+        upload_s=upload_s,
+        finish_s=finish_s,
         worked=np.zeros((K, places), np.bool_),
-        asked=np.zeros((K, sites), np.int64),
-        merged=np.zeros((K, sites), np.int64),
-        scheduled_s=np.full((K, sites), never),
-        merged_s=np.full((K, sites), never),
-        absent=np.zeros((K, len(plant.entity) if may_miss else 0), np.bool_),
-        adopted_s=np.full(sites, never),
-        reported_s=np.full(sites, never),
-        stranded_s=np.full(sites, never),
+        asked=asked,
+        merged=merged,
+        scheduled_s=scheduled_s,
+        merged_s=merged_s,
+        absent=np.zeros((K, absences), np.bool_),
+        adopted_s=adopted_s,
+        reported_s=reported_s,
+        stranded_s=stranded_s,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from netsim.participation import COLUMNS, OUTCOMES, Columns, Participation, ParticipationLog
+from netsim.participation import COLUMNS, OUTCOMES, Columns, Participation, ParticipationLog, count, with_names
 from scenarios.columnar import Table
 
 WRITES = st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=12)
@@ -61,6 +61,7 @@ def _row(number: int) -> Participation:
 def _block(first: int, n: int) -> Columns:
     """Return the rows ``first`` to ``first + n - 1`` as columns."""
     rows = [asdict(_row(number)) for number in range(first, first + n)]
+    rows = [row | {"outcome": OUTCOMES.index(row["outcome"])} for row in rows]
     return {name: np.array([row[name] for row in rows], kind) for name, kind in COLUMNS.items()}
 
 
@@ -110,11 +111,18 @@ def test_reading_in_between_changes_nothing(parts: list[list[int | None]]) -> No
     _assert_rows(log.since(0), 0, len(_written(writes)))
 
 
-def test_what_was_read_is_a_copy() -> None:
-    log = _written([2, None])
-    before: dict[str, Any] = log.since(0)
-    before["terminal"][:] = -1
-    _assert_rows(log.since(0), 0, 3)
+def test_a_block_that_is_read_alone_is_not_copied() -> None:
+    log = _written([2, 3])
+    again: dict[str, Any] = log.since(2)
+    assert all(np.shares_memory(values, log.since(3)[name]) for name, values in again.items())
+
+
+def test_outcomes_are_called_by_their_names_where_it_is_asked_for() -> None:
+    columns = _written([3, None, None]).since(0)
+    named = with_names(columns)
+    assert named["outcome"].tolist() == [_row(number).outcome for number in range(5)]
+    assert count(columns) == [2, 1, 1, 1]
+    assert all(named[name] is columns[name] for name in columns if name != "outcome")
 
 
 def test_an_empty_log_has_all_columns_of_the_right_kinds() -> None:
