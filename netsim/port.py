@@ -244,6 +244,10 @@ class Method(Protocol):
       :class:`DecentralisedMethod`.
     """
 
+    @property
+    def blind(self) -> bool:
+        """Whether :meth:`plan` looks at nothing that rounds have cost or taken, so that nobody need measure them."""
+
     def plan(self, observation: Observation) -> Plan | None:
         """Decide the next cloud round; None ends the run."""
 

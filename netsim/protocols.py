@@ -22,7 +22,7 @@ def hierarchical(world: World, method: Method, stations: list[BaseStation], reco
 
     The run also ends when the controller has nothing more to plan.
     """
-    prices = PriceWatch(world, snapshot(world))
+    prices = PriceWatch(world, snapshot(world), method.blind)
     cloud_round = seen = 0
     while True:
         plan = method.plan(prices.observe(cloud_round, world.budget.remaining()))

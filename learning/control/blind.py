@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 from learning.control.observation import Observation, Reading
 from learning.messages import Plan
@@ -12,6 +13,8 @@ from learning.messages import Plan
 class Blind(ABC):
     """What they share."""
 
+    heeds_pace: ClassVar[bool] = False
+    """Whether plans depend on how fast terminals were, which others have measured."""
     cloud_rounds: int | None
     """Number of cloud rounds after which to stop; None goes on until the budget is met."""
 

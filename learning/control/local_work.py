@@ -7,6 +7,7 @@ multi-task learning", NeurIPS 2017, Section 5).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,7 @@ class PacedWork(Workload):
         quantile: 0 is the pace of the fastest terminal, 0.5 of the median one, 1 waits for the slowest.
     """
 
+    heeds_pace: ClassVar[bool] = True
     quantile: float = 0.5
 
     def shares(self, observation: Observation) -> Array:

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from learning.control.blind import Blind
 from learning.control.observation import Controller, Observation
 from learning.deferred import Pending
 from learning.distortion import Distortion
@@ -125,6 +126,12 @@ class Method(ABC):
         """Let the cloud aggregate what all base stations sent; by default it does nothing."""
 
     # What all methods share ---------------------------------------------------------------------------------
+
+    @property
+    def blind(self) -> bool:
+        """Whether plans look at nothing that rounds have cost or taken; a :meth:`plan` of its own may look."""
+        controller = self.controller
+        return type(self).plan is Method.plan and isinstance(controller, Blind) and not controller.heeds_pace
 
     def plan(self, observation: Observation) -> Plan | None:
         """Ask the controller for the next cloud round."""

@@ -38,7 +38,7 @@ class CohortRun:
         limits = ground.scenario.budget
         self.timing = RoundTiming(make_plant(ground), make_rules(ground), limits, ground.streams)
         self.keeper = Keeper(limits, ground.sites, on_cloud)
-        self._prices = PriceWatch(ground, self._used())
+        self._prices = PriceWatch(ground, self._used(), method.blind)
 
     def run(self) -> str:
         """Go through cloud rounds until a budget is met or the controller plans no more; return what ended the run."""

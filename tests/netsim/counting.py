@@ -79,6 +79,7 @@ class Counting:
     only_personal: bool = False
     deadlines_s: tuple[float | None, ...] = (None,)
     bits_own: NDArray[np.float64] | None = None
+    blind: bool = False
     observations: list[Observation] = field(default_factory=list)
     total: int = 0
     _site_counts: dict[int, int] = field(default_factory=dict)
