@@ -183,7 +183,7 @@ def test_the_schema_knows_every_parameter_of_every_method() -> None:
     known = registry.scenario_schema()["properties"]["methods"]["properties"]
     for name in registry.names():
         fields = {field.name for field in dataclasses.fields(registry.find(name).Parameters)}
-        assert set(known[name]["properties"]) == fields | {"use", "protocol", "label"}
+        assert set(known[name]["properties"]) == fields | {"use", "protocol", "label", "model", "model_arguments"}
 
 
 @pytest.mark.parametrize("tree", [read_yaml(URBAN), SCENARIO], ids=["urban", "small"])
