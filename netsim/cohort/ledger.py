@@ -130,30 +130,36 @@ def _chosen(book: Book, since_s: float, until_s: float, first: int, last: int) -
 
 @njit(**CACHED)
 def _hints(at_s: Array) -> tuple[Array, float]:
-    """Return where to begin looking in as many equal stretches of time as there are instants, and these per second."""
+    """Return where each of as many equal stretches of time as there are instants begins, and these per second."""
     n = len(at_s)
-    starts, width_s, i = np.empty(n, np.int64), (at_s[-1] - at_s[0]) / n, 0
+    starts, width_s, i = np.empty(n + 1, np.int64), (at_s[-1] - at_s[0]) / n, 0
     for stretch in range(n):
         while i < n - 1 and at_s[i] < at_s[0] + stretch * width_s:
             i += 1
         starts[stretch] = i
+    starts[n] = n - 1
     return starts, n / max(at_s[-1] - at_s[0], _SHORT_S)
 
 
 @njit(**LEAN)
 def _first_not_before(at_s: Array, starts: Array, per_s: float, time_s: float) -> int:
-    """Return what ``np.searchsorted`` does, in constant time where instants lie evenly."""
+    """Return what ``np.searchsorted`` does, looking in one stretch only: in constant time where instants lie evenly."""
     n = len(at_s)
     if time_s > at_s[-1]:
         return n
-    if time_s <= at_s[0]:
-        return 0
-    i = starts[min(n - 1, int((time_s - at_s[0]) * per_s))]
-    while at_s[i] < time_s:
-        i += 1
-    while at_s[i - 1] >= time_s:
-        i -= 1
-    return i
+    stretch = min(n - 1, int(max(0.0, time_s - at_s[0]) * per_s))
+    low, high = starts[stretch], starts[stretch + 1]
+    if low > 0 and at_s[low - 1] >= time_s:  # rounded into the stretch after its own
+        low = 0
+    if at_s[high] < time_s:  # or before
+        high = n - 1
+    while low < high:
+        middle = (low + high) // 2
+        if at_s[middle] < time_s:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
 @njit(**CACHED)
