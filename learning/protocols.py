@@ -11,7 +11,8 @@ WHY_NOT: Mapping[str, str] = {
         "it aggregates the updates of a round together; fedasync, fedbuff and persafl take them in as they come"
     ),
     "decentralised": (
-        "it aggregates at base stations and a cloud; gossip, edge_gossip, dynamic_graph_mtl and dfedem have no cloud"
+        "it aggregates at base stations and a cloud; gossip, edge_gossip, dynamic_graph_mtl, dfedem and edge_fedem have"
+        " no cloud"
     ),
 }
 """Protocol -> why a method that does not know it cannot be run like that, unless it has a reason of its own."""

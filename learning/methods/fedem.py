@@ -21,7 +21,7 @@ from learning.evaluation import Evaluator, Measurement
 from learning.kept import Kept
 from learning.local_em import LocalEM, starts_apart
 from learning.messages import Cohort, Plan, Sizes, owners
-from learning.methods.base import Array, Node
+from learning.methods.base import Array, IntArray, Node
 from learning.methods.fedavg import FedAvg, FedAvgParameters
 from learning.mixtures import LIKELIHOODS
 from learning.setting import Setting
@@ -73,12 +73,17 @@ class FedEM(FedAvg):
         state, steps = (self._sites, owners(cohort), self._shares), plan.steps(who)
         return self._em.submit(who, *state, steps, numbers, self._velocities)
 
+    def served(self) -> tuple[State, IntArray]:
+        """Return where the models are that terminals mix, and which (terminals,) row is each one's."""
+        return self._cloud, np.zeros(self.setting.terminals, np.int64)
+
     def evaluate(self, node: Node) -> Measurement:
-        """Measure the terminals' mixtures of the global models."""
+        """Measure the terminals' mixtures of the models they are served."""
         if node.tier == "base_station":
             return Measurement()
-        used = [(self._cloud, ALL), (self._shares, ALL)]
-        mixtures = self.queue.submit(self._mixtures, (), reads=used)
+        models, rows = self.served()
+        used = [(models, ALL), (self._shares, ALL)]
+        mixtures = self.queue.submit(self._mixtures, (models, rows), reads=used)
         owner = self.setting.federation.terminal_task
         return Measurement([], self.evaluator.score(self.queue, owner, mixtures), self.measure_unseen())
 
@@ -89,5 +94,4 @@ class FedEM(FedAvg):
     # What the queue runs ------------------------------------------------------------------------------------
 
     def _mixtures(self, batch: list[tuple[Any, ...]]) -> list[Array]:
-        models = np.repeat(self._cloud.values, self.setting.terminals, axis=0)
-        return [np.hstack([models, self._shares.values])] * len(batch)
+        return [np.hstack([models.values[rows], self._shares.values]) for models, rows in batch]

@@ -48,7 +48,10 @@ from tests.learning.test_methods_dfedem import together
 
 Array = NDArray[Any]
 EVERYTHING = 1000  # a batch of this many rows is all a terminal has
-OFFERED = ("fedavg", "fedprox", "fedavg_finetune", "clustered_fl", "fedem", "local", "gossip", "dfedem", "edge_gossip")
+OFFERED = (
+    *("fedavg", "fedprox", "fedavg_finetune", "clustered_fl", "fedem", "local"),
+    *("gossip", "dfedem", "edge_gossip", "edge_fedem"),
+)
 FROM_REST = ("fedrep", "fedper")  # in every round
 KEEPING: dict[str, Any] = {"momentum": 0.9, "momentum_across_rounds": True}
 
@@ -344,14 +347,15 @@ GRAPH: dict[str, Any] = {
     },
     "budget": {"time_s": 1e5},
 }
-STOPPED = {"gossip": {"rounds": 4}, "dfedem": {"rounds": 4}, "edge_gossip": {"cloud_rounds": 2}, "local": {"chunks": 4}}
+STOPPED = {"gossip": {"rounds": 4}, "dfedem": {"rounds": 4}, "local": {"chunks": 4}}
+STOPPED |= {key: {"cloud_rounds": 2} for key in ("edge_gossip", "edge_fedem")}
 
 
 def scenario_with(name: str, **parameters: Any) -> tuple[dict[str, Any], ...]:
     """Return changes of the small scenario: one method with momentum that lasts."""
     entry = KEEPING | {"weight_decay": 0.01, "learning_rate": 0.02} | STOPPED.get(name, {}) | parameters
     changes: dict[str, Any] = {"learning": {"loss": "logistic"}, "methods": {name: entry}}
-    return (GRAPH if "gossip" in name or name == "dfedem" else {"budget": {"cost": 250}}, changes)
+    return (GRAPH if name in ("gossip", "dfedem", "edge_gossip", "edge_fedem") else {"budget": {"cost": 250}}, changes)
 
 
 @pytest.mark.parametrize("name", OFFERED)
