@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -184,7 +186,9 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
 
 def test_an_interrupt_keeps_finished_trials_and_exits_130(tmp_path: Path) -> None:
     command = [sys.executable, "run_scenario.py", TINY, "--seeds", "200", "--out", str(tmp_path), "--no-report"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # what runs in the background is started deaf to it
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, cwd=ROOT, preexec_fn=heard, **pipes)
     deadline_s = time.monotonic() + 60
     while time.monotonic() < deadline_s and len(list(tmp_path.glob("trials/*/trial.json"))) < 3:
         time.sleep(0.1)
