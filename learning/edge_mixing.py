@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from learning.deferred import DeferredQueue, Pending
+from learning.deferred import Pending
 from learning.evaluation import Measurement
 from learning.messages import Contacts
+from learning.methods.base import IntArray
+from learning.methods.fedavg import FedAvg
 from learning.mixer import Mixer
 from learning.mixing import Mixing
 from learning.setting import Setting
 from learning.state import State, take
 
-IntArray = NDArray[np.int64]
 
+class EdgeMixing(FedAvg):
+    """Averages in the cell, as FedAvg or a method that is inherited beside this one, and mixes at base stations."""
 
-class EdgeMixing:
-    """To be inherited beside a method that averages in the cell, before it.
+    protocols = ("decentralised",)
+    nodes = "base_stations"
 
-    A subclass makes ``self._mixer`` of the base stations' models.
-    """
-
-    protocols: ClassVar[tuple[str, ...]] = ("decentralised",)
-    nodes: ClassVar[str] = "base_stations"
-    setting: Setting
-    queue: DeferredQueue
-    _sites: State
-    _mixer: Mixer
+    def __init__(self, setting: Setting, parameters: Any) -> None:
+        super().__init__(setting, parameters)
+        self._mixer = Mixer(setting.queue, self._sites)
 
     def models(self) -> tuple[State, IntArray]:
         """The base stations' models, one for each task."""

@@ -17,6 +17,7 @@ from learning.deferred import ALL, Pending
 from learning.descent import Descend, Descent
 from learning.evaluation import Measurement
 from learning.head_evaluation import HeadedModel, HeadEvaluator
+from learning.kept import Kept
 from learning.messages import Cohort, Plan, Sizes, owners
 from learning.methods.base import Array, BoolArray, IntArray, Node
 from learning.methods.fedavg import FedAvg
@@ -74,6 +75,7 @@ class HardSharing(FedAvg):
         self._shares = self._weights / self._site_weights[tasks]
         self._site_weights = np.bincount(tasks, self._weights * self._trains_trunk, setting.tasks).astype(float)
         self._held = State(starts(setting.model, setting.streams, tasks))
+        self._kept = Kept(setting.queue, self._trunk_size, [self._held.columns(slice(self._trunk_size, None))])
         self._descent = Descent(setting, parameters, descend=self.schedule(setting.model))
 
     def initial(self) -> Array:
@@ -123,12 +125,6 @@ class HardSharing(FedAvg):
         self.queue.submit(self._take_trunk, (who, sites), reads=[(self._sites, sites)], writes=[(self._held, who)])
         return self._descent.submit(who, self._held, who, self.steps(plan)[who], self.next_rounds(who))
 
-    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
-        """Let the terminals keep the heads of updates that arrived, and return the trunks, which are averaged."""
-        who = cohort.terminals[arrived]
-        self.queue.submit(self._keep, (who, work, arrived), writes=[(self._held, who)])
-        return self.queue.submit(self._uploads, (work,))
-
     def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:
         """Those that train the trunk."""
         return arrived & self._trains_trunk[cohort.terminals]
@@ -148,14 +144,6 @@ class HardSharing(FedAvg):
         for who, sites in batch:
             self._held.values[who, : self._trunk_size] = self._sites.values[sites]
         return [None] * len(batch)
-
-    def _keep(self, batch: list[tuple[Any, ...]]) -> list[None]:
-        for who, reached, arrived in batch:
-            self._held.values[who, self._trunk_size :] = reached[arrived, self._trunk_size :]
-        return [None] * len(batch)
-
-    def _uploads(self, batch: list[tuple[Any, ...]]) -> list[Any]:
-        return [reached[:, : self._trunk_size] for (reached,) in batch]
 
     def _hand_out(self, batch: list[tuple[Any, ...]]) -> list[None]:
         self._held.values[:, : self._trunk_size] = self._cloud.values[0]

@@ -1,4 +1,4 @@
-"""What terminals keep of their works and never send: shares of a mixture, what momentum has built up."""
+"""What terminals keep of their works and never send: heads, shares of a mixture, what momentum has built up."""
 
 from __future__ import annotations
 

@@ -29,11 +29,9 @@ class PriceWatch:
     Args:
         ground: how many terminals and base stations there are, and what they charge.
         start: what has been used before the first round, see :func:`netsim.recorder.snapshot`.
-        blind: whether nobody looks at what is measured, so that nothing need be.
     """
 
-    def __init__(self, ground: Ground, start: Mapping[str, float], blind: bool = False) -> None:
-        self._blind = blind
+    def __init__(self, ground: Ground, start: Mapping[str, float]) -> None:
         limits = ground.scenario.budget
         self._terminals, self._sites = ground.terminals, ground.sites
         per_local = limits.cost_per_local_iteration * ground.asked
@@ -68,8 +66,6 @@ class PriceWatch:
             now: what has been used since the start of the run.
             fresh: participation in this round.
         """
-        if self._blind:
-            return
         used = {name: value - self._before[name] for name, value in now.items()}
         arrived = _chosen(fresh, fresh["outcome"] == MERGED)
         H, K = plan.local_iterations, plan.bs_iterations

@@ -22,7 +22,7 @@ def hierarchical(world: World, method: Method, stations: list[BaseStation], reco
 
     The run also ends when the controller has nothing more to plan.
     """
-    prices = PriceWatch(world, snapshot(world), method.blind)
+    prices = PriceWatch(world, snapshot(world))
     cloud_round = seen = 0
     while True:
         plan = method.plan(prices.observe(cloud_round, world.budget.remaining()))
@@ -34,8 +34,9 @@ def hierarchical(world: World, method: Method, stations: list[BaseStation], reco
         rounds = [world.env.process(station.cloud_round(cloud_round, plan, sizes)) for station in here]
         yield AllOf(world.env, rounds)
         method.combine()
-        prices.measure(plan, snapshot(world), recorder.participation.since(seen))
-        seen = len(recorder.participation)
+        if not method.blind:
+            prices.measure(plan, snapshot(world), recorder.participation.since(seen))
+            seen = len(recorder.participation)
         recorder.cloud(cloud_round, plan)
         cloud_round += 1
 

@@ -7,15 +7,11 @@ the wires.
 
 from __future__ import annotations
 
-from typing import Any
-
 from learning.deferred import Pending
 from learning.edge_mixing import EdgeMixing
 from learning.evaluation import Measurement
 from learning.methods.base import IntArray, Node
 from learning.methods.fedem import FedEM
-from learning.mixer import Mixer
-from learning.setting import Setting
 from learning.state import State
 
 
@@ -23,10 +19,6 @@ class EdgeFedEM(EdgeMixing, FedEM):
     """M models per base station, each mixed with those of its neighbours."""
 
     label = "Edge FedEM"
-
-    def __init__(self, setting: Setting, parameters: Any) -> None:
-        super().__init__(setting, parameters)
-        self._mixer = Mixer(setting.queue, self._sites)
 
     def served(self) -> tuple[State, IntArray]:
         """The models of each terminal's base station."""

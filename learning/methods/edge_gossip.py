@@ -7,24 +7,15 @@ it is hierarchical FedAvg.
 
 from __future__ import annotations
 
-from typing import Any
-
 from learning.edge_mixing import EdgeMixing
 from learning.evaluation import Measurement
 from learning.methods.base import Method, Node
-from learning.methods.fedavg import FedAvg
-from learning.mixer import Mixer
-from learning.setting import Setting
 
 
-class EdgeGossip(EdgeMixing, FedAvg):
+class EdgeGossip(EdgeMixing):
     """One model per base station, mixed with those of its neighbours."""
 
     label = "Edge gossip"
-
-    def __init__(self, setting: Setting, parameters: Any) -> None:
-        super().__init__(setting, parameters)
-        self._mixer = Mixer(setting.queue, self._sites)
 
     def evaluate(self, node: Node) -> Measurement:
         """Measure scores, and everywhere at once how far the models are apart."""

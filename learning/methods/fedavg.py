@@ -159,7 +159,7 @@ class FedAvg(Method):
             self.queue.submit(self._average, (cohort, mine, parts[0][1], distortion), writes=writes)
 
     def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
-        """Take in what is not averaged of the updates that arrived, and return what is: here all but velocities."""
+        """Take in what is not averaged of the updates that arrived, and return what is: what terminals do not keep."""
         return self._kept.part(cohort.terminals, work, arrived)
 
     def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:

@@ -38,7 +38,7 @@ class CohortRun:
         limits = ground.scenario.budget
         self.timing = RoundTiming(make_plant(ground), make_rules(ground), limits, ground.streams)
         self.keeper = Keeper(limits, ground.sites, on_cloud)
-        self._prices = PriceWatch(ground, self._used(), method.blind)
+        self._prices = PriceWatch(ground, self._used())
 
     def run(self) -> str:
         """Go through cloud rounds until a budget is met or the controller plans no more; return what ended the run."""
@@ -59,7 +59,8 @@ class CohortRun:
             if ended_by is None:
                 method.combine()
                 fresh, counted = log.since(counted), len(log)
-                self._prices.measure(plan, used, fresh)
+                if not method.blind:
+                    self._prices.measure(plan, used, fresh)
                 keeper.add_cloud(cloud_round, used, plan, fresh, method.evaluate(CLOUD))
             cloud_round += 1
         keeper.add("end", CLOUD, used, None, count_outcomes(log.since(counted)), method.evaluate(CLOUD))
