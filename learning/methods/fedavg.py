@@ -150,17 +150,13 @@ class FedAvg(Method):
         parts = [(cohort, self.averaged(cohort, arrived), 1.0)]
         parts += [(each.cohort, self.averaged(each.cohort, each.arrived), self._worth(each)) for each in late]
         writes = self.written(cohort.sites, np.concatenate([each.terminals[here] for each, here, _ in parts]))
-        mine = self.receive(cohort, work, arrived)
+        mine = self._kept.part(cohort.terminals, work, arrived)
         if late:
-            others = [self.receive(part.cohort, part.work, part.arrived) for part in late]
+            others = [self._kept.part(part.cohort.terminals, part.work, part.arrived) for part in late]
             arguments = (parts, mine, *others)
             self.queue.submit(self._average_late, arguments, writes=writes)
         else:
             self.queue.submit(self._average, (cohort, mine, parts[0][1], distortion), writes=writes)
-
-    def receive(self, cohort: Cohort, work: Pending, arrived: BoolArray) -> Pending:
-        """Take in what is not averaged of the updates that arrived, and return what is: what terminals do not keep."""
-        return self._kept.part(cohort.terminals, work, arrived)
 
     def averaged(self, cohort: Cohort, arrived: BoolArray) -> BoolArray:
         """Return (n,) whose part is averaged of the cohort's terminals whose update ``arrived``: here all of them."""

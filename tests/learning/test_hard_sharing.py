@@ -207,7 +207,7 @@ def test_what_a_terminal_sends_is_a_trunk_and_depends_on_no_other_terminals_head
         cohort = cohort_of(federation, [0, 1, 2])
         method._held.values[1:, method._trunk_size :] += change
         work = method.train(cohort, Plan(6, 1))
-        upload = method.receive(cohort, work, np.full(9, True))
+        upload = method._kept.part(cohort.terminals, work, np.full(9, True))
         method.settle()
         uploads.append(upload.value)
     assert uploads[0].shape == (9, method._trunk_size)
