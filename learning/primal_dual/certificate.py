@@ -49,9 +49,8 @@ def joint_certificate(
         counts: (B,) samples n_b of each task; a task without samples has no loss.
         models: (B, d) W, if it is not the image of U.
     """
-    means = np.zeros((coupling.tasks, 3))
-    np.add.at(means, task_of_terminal, sums)
-    means /= np.maximum(np.asarray(counts), 1)[:, None]
+    totals = [np.bincount(task_of_terminal, each, coupling.tasks) for each in sums.T]
+    means = np.stack(totals, axis=1) / np.maximum(np.asarray(counts), 1)[:, None]
     W, r = coupling.joint_map(U)
     dual, terms = coupling.joint_dual(means[:, 1], U), float(means[:, 2].sum())
     if models is None:

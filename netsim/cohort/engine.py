@@ -99,7 +99,7 @@ class CohortRun:
         of_site = story.merged_s.T.argsort(axis=None, kind="stable")[: len(done.record_s) - 1]
         site, k = np.divmod(of_site, plan.bs_iterations)
         extra = {
-            "cloud_round": np.full(len(site), cloud_round),
+            "cloud_round": np.broadcast_to(cloud_round, len(site)),
             "edge_round": first_rounds[site] + k,
             "scheduled": story.asked[k, site],
             "participants": story.merged[k, site],
@@ -116,7 +116,7 @@ class CohortRun:
         site, worked = owner[who], story.worked.take(at)
         rows = {
             "base_station": site,
-            "cloud_round": np.full(len(at), cloud_round),
+            "cloud_round": np.broadcast_to(cloud_round, len(at)),
             "edge_round": first_rounds[site] + k,
             "terminal": who,
             "outcome": story.outcome.take(at),

@@ -83,7 +83,7 @@ class Keeper:
         n, planned = len(site), {"local_iterations": plan.local_iterations, "bs_iterations": plan.bs_iterations}
         if n:
             common = {"event": _EDGE.repeat(n), "node": self._names[site]}
-            same = {name: np.full(n, value) for name, value in planned.items()}
+            same = {name: np.broadcast_to(value, n) for name, value in planned.items()}
             self.rows.append(Batch(common | used | same | extra, metrics))
 
     def add_cloud(

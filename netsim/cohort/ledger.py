@@ -13,11 +13,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from netsim.cohort.book import CHANNELS, POWERS, Book
-from netsim.cohort.luck import CACHED, LEAN
+from netsim.cohort.luck import CACHED, PART
 
 Array = NDArray[Any]
 _MET = 1e-12
 _SHORT_S = 1e-12
+_WALK = 64
 
 
 class Payment(NamedTuple):
@@ -49,11 +50,11 @@ class Ledger:
 
     def levels(self, books: list[Book], at_s: Array) -> Levels:
         """Return the totals at the instants ``at_s`` (n,), ascending and not before the present."""
-        within, change = np.zeros((len(at_s), POWERS)), np.zeros((len(at_s), CHANNELS))
+        shown = np.zeros((len(at_s), CHANNELS, 2))  # side by side: they are written together
         for book in books:
-            _sort_in(book, at_s, within, change)
+            _sort_in(book, at_s, shown)
         total, power_w = np.empty((len(at_s), CHANNELS)), np.empty((len(at_s), POWERS))
-        _add_up(self.time_s, self.total, self.power_w, at_s, within, change, total, power_w)
+        _add_up(self.time_s, self.total, self.power_w, at_s, shown, total, power_w)
         return Levels(total, power_w)
 
     def close(self, levels: Levels, time_s: float, power_w: Array) -> None:
@@ -128,68 +129,82 @@ def _chosen(book: Book, since_s: float, until_s: float, first: int, last: int) -
     return mask
 
 
+class _Index(NamedTuple):
+    """Where to look for an instant among ``at_s``: where each of as many equal stretches of time as there are instants
+    begins, how many of these there are in a second, and whether so many instants lie in one that a walk is too long.
+    """
+
+    starts: Array
+    per_s: float
+    crowded: bool
+
+
 @njit(**CACHED)
-def _hints(at_s: Array) -> tuple[Array, float]:
-    """Return where each of as many equal stretches of time as there are instants begins, and these per second."""
+def _index(at_s: Array) -> _Index:
     n = len(at_s)
-    starts, width_s, i = np.empty(n + 1, np.int64), (at_s[-1] - at_s[0]) / n, 0
+    starts, width_s, i, most = np.empty(n, np.int64), (at_s[-1] - at_s[0]) / n, 0, 0
     for stretch in range(n):
+        before = i
         while i < n - 1 and at_s[i] < at_s[0] + stretch * width_s:
             i += 1
-        starts[stretch] = i
-    starts[n] = n - 1
-    return starts, n / max(at_s[-1] - at_s[0], _SHORT_S)
+        starts[stretch], most = i, max(most, i - before)
+    return _Index(starts, n / max(at_s[-1] - at_s[0], _SHORT_S), max(most, n - i) > _WALK)
 
 
-@njit(**LEAN)
-def _first_not_before(at_s: Array, starts: Array, per_s: float, time_s: float) -> int:
-    """Return what ``np.searchsorted`` does, looking in one stretch only: in constant time where instants lie evenly."""
+@njit(**PART)
+def _first_not_before(at_s: Array, index: _Index, time_s: float) -> int:
+    """Return what ``np.searchsorted`` does: in constant time where instants lie evenly, elsewhere by halves."""
     n = len(at_s)
     if time_s > at_s[-1]:
         return n
-    stretch = min(n - 1, int(max(0.0, time_s - at_s[0]) * per_s))
-    low, high = starts[stretch], starts[stretch + 1]
-    if low > 0 and at_s[low - 1] >= time_s:  # rounded into the stretch after its own
-        low = 0
-    if at_s[high] < time_s:  # or before
+    i = index.starts[min(n - 1, int(max(0.0, time_s - at_s[0]) * index.per_s))]
+    if i > 0 and at_s[i - 1] >= time_s:  # rounded into the stretch after its own
+        i = 0
+    if index.crowded:
         high = n - 1
-    while low < high:
-        middle = (low + high) // 2
-        if at_s[middle] < time_s:
-            low = middle + 1
-        else:
-            high = middle
-    return low
+        while i < high:
+            middle = (i + high) // 2
+            if at_s[middle] < time_s:
+                i = middle + 1
+            else:
+                high = middle
+        return i
+    while at_s[i] < time_s:
+        i += 1
+    return i
 
 
 @njit(**CACHED)
-def _sort_in(book: Book, at_s: Array, within: Array, change: Array) -> None:
-    """Add every line to the record it first shows in: its change, and for a power the joules up to the record."""
-    starts, per_s = _hints(at_s)
+def _sort_in(book: Book, at_s: Array, shown: Array) -> None:
+    """Add every line to the record it first shows in: its change, and the integral of it up to the record."""
+    index, n = _index(at_s), len(at_s)
     for site in range(len(book.used)):
+        time_s, i = -np.inf, 0
         for line in range(book.page[site], book.page[site] + book.used[site]):
-            i, channel = _first_not_before(at_s, starts, per_s, book.time_s[line]), book.channel[line]
-            if i < len(at_s):
-                change[i, channel] += book.change[line]
-                if channel < POWERS:
-                    within[i, channel] += book.change[line] * (at_s[i] - book.time_s[line])
+            if book.time_s[line] != time_s:
+                time_s = book.time_s[line]
+                i = _first_not_before(at_s, index, time_s)
+            if i < n:
+                change = book.change[line]
+                shown[i, book.channel[line], 0] += change
+                shown[i, book.channel[line], 1] += change * (at_s[i] - time_s)
 
 
 @njit(**CACHED)
 def _add_up(
-    time_s: float, start: Array, start_w: Array, at_s: Array, within: Array, change: Array, total: Array, power_w: Array
+    time_s: float, start: Array, start_w: Array, at_s: Array, shown: Array, total: Array, power_w: Array
 ) -> None:
     """Write the totals and powers that changes between records lead to from those at ``time_s``."""
     added, switched_w, drawn_w = np.zeros(CHANNELS), np.zeros(POWERS), start_w.copy()
     for i in range(len(at_s)):
         for channel in range(CHANNELS):
             if channel < POWERS:
-                added[channel] += within[i, channel] + drawn_w[channel] * (at_s[i] - time_s)
-                switched_w[channel] += change[i, channel]
+                added[channel] += shown[i, channel, 1] + drawn_w[channel] * (at_s[i] - time_s)
+                switched_w[channel] += shown[i, channel, 0]
                 drawn_w[channel] = start_w[channel] + switched_w[channel]
                 power_w[i, channel] = drawn_w[channel]
             else:
-                added[channel] += change[i, channel]
+                added[channel] += shown[i, channel, 0]
             total[i, channel] = start[channel] + added[channel]
         time_s = at_s[i]
 
@@ -197,10 +212,10 @@ def _add_up(
 @njit(**CACHED)
 def _sort_in_payments(book: Book, at_s: Array, channel: int, most: Array) -> None:
     """Add every positive change of a channel to the record it first shows in."""
-    starts, per_s = _hints(at_s)
+    index = _index(at_s)
     for site in range(len(book.used)):
         for line in range(book.page[site], book.page[site] + book.used[site]):
             if book.channel[line] == channel and book.change[line] > 0.0:
-                i = _first_not_before(at_s, starts, per_s, book.time_s[line])
+                i = _first_not_before(at_s, index, book.time_s[line])
                 if i < len(at_s):
                     most[i] += book.change[line]

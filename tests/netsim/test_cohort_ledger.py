@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from netsim.cohort.book import AT_LAST, CHANNELS, COST, PAID, POWERS, Book, blank, note
-from netsim.cohort.ledger import Ledger, Payment, _first_not_before, _hints
+from netsim.cohort.ledger import Ledger, Payment, _first_not_before, _index
 
 Array = NDArray[np.float64]
 COMPILED = settings(max_examples=200, deadline=None)  # the first example waits for the compiler
@@ -255,12 +255,13 @@ def test_a_limit_may_be_used_up_to_rounding_and_no_further() -> None:
     at_s=st.lists(st.one_of(st.floats(0.0, 1e3), st.sampled_from([0.3, 0.5, 2.0, 1e6])), min_size=1, max_size=30),
     shift_s=st.sampled_from([0.0, 1e9]),
     others_s=st.lists(st.floats(-1.0, 2e6), max_size=10),
+    crowded=st.booleans(),
 )
 def test_a_record_is_found_where_searching_them_all_would_find_it(
-    at_s: list[float], shift_s: float, others_s: list[float]
+    at_s: list[float], shift_s: float, others_s: list[float], crowded: bool
 ) -> None:
     at = np.sort(np.array(at_s) + shift_s)
-    starts, per_s = _hints(at)
+    index = _index(at)._replace(crowded=crowded)
     around = np.concatenate([at, np.nextafter(at, inf), np.nextafter(at, -inf), np.array(others_s) + shift_s])
-    found = [_first_not_before(at, starts, per_s, time_s) for time_s in around.tolist()]
+    found = [_first_not_before(at, index, time_s) for time_s in around.tolist()]
     assert found == np.searchsorted(at, around).tolist()
