@@ -21,7 +21,6 @@ from learning.methods.base import Array, BoolArray, IntArray, Node
 from learning.primal_dual.inexactness import SolvedSubproblems
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling
 from learning.related_tasks import Batch, RelatedTasks
-from learning.segments import segment_sums, within
 from learning.setting import Setting
 
 
@@ -68,7 +67,8 @@ class RelatedDuals(RelatedTasks):
         """Return the local sub-problems of terminals whose task ``partners`` terminals work on."""
         return AscentJobs(
             terminals=terminals,
-            w=self._views.values[tasks],
+            w=self._views.values,
+            sent=tasks,
             steps=steps,
             sigma_prime=self._relation.caution * partners,
             lam_n=self._tasks.rows[tasks] / self._relation.own[tasks],
@@ -103,7 +103,7 @@ class RelatedDuals(RelatedTasks):
         """b <- b + share / n sum du, with the senders' duals; a task's view moves as its sub-problem supposes."""
         for tasks, offsets, updates, arrived in batch:
             self.setting.solver.commit(updates, arrived, np.full(len(arrived), self._share))
-            total = segment_sums(updates.du[arrived], within(arrived, offsets))
+            total = self.setting.solver.add_up(updates, arrived, offsets)
             change = self._share * total / self._tasks.rows[tasks, None]
             self._B[tasks] += change
             self._views.values[tasks] += self._relation.caution * self._relation.own[tasks, None] * change
@@ -118,7 +118,7 @@ class RelatedDuals(RelatedTasks):
     def _certify(self, batch: Batch) -> list[dict[str, float]]:
         """Primal, dual and gap of the models that the present duals imply, which are those in use after a round."""
         W = self._relation.models(self._B)
-        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W[self._tasks.owner])
+        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W, self._tasks.owner)
         loss, conjugate, gap = self._tasks.means(sums).sum(axis=0)
         penalty = self._relation.penalty(self._B)
         found = {"primal": loss + penalty, "dual": -conjugate - penalty, "gap": gap}

@@ -36,8 +36,8 @@ from learning.messages import Cohort, Late, Plan, Sizes, counts, owners
 from learning.methods.base import Array, BoolArray, IntArray, Method, Node
 from learning.primal_dual.aggregation import SafeAggregation
 from learning.primal_dual.certificate import Certificate, joint_certificate, task_certificate
-from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling
-from learning.segments import segment_sums, within
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, host
+from learning.segments import segment_sums
 from learning.setting import Setting
 from learning.state import State
 from scenarios.errors import ScenarioError
@@ -133,9 +133,8 @@ class HFedMTL(Method):
 
     def train(self, cohort: Cohort, plan: Plan) -> Pending:
         """Submit H dual coordinate steps."""
-        _, sigma_prime = self._rules(cohort)
         steps, numbers = plan.steps(cohort.terminals), self.next_rounds(cohort.terminals)
-        arguments = (cohort, steps, numbers, sigma_prime, self.measures_gap)
+        arguments = (cohort, steps, numbers, self.measures_gap)
         reads = [(self._sites, cohort.sites)]
         return self.queue.submit(self._ascend, arguments, reads=reads, weight=len(cohort.terminals))
 
@@ -159,9 +158,7 @@ class HFedMTL(Method):
             self._measured.append((work, arrived))
 
     def _submit_update(self, cohort: Cohort, work: Pending, arrived: BoolArray, distortion: Distortion | None) -> None:
-        gamma, _ = self._rules(cohort)
-        arguments = (cohort, work, arrived, gamma, distortion)
-        self.queue.submit(self._add_up, arguments, writes=[(self._sites, cohort.sites)])
+        self.queue.submit(self._add_up, (cohort, work, arrived, distortion), writes=[(self._sites, cohort.sites)])
 
     def combine(self) -> None:
         """Move r to the mean of the models, and all models with it."""
@@ -179,30 +176,31 @@ class HFedMTL(Method):
             measurement.pending_scalars.append(certificate)
         return measurement
 
-    def _rules(self, cohort: Cohort) -> tuple[Array, Array]:
-        """(S,) gamma and sigma' of the cohort's sites, by how many terminals each asked; for none any rule will do."""
+    def _rules(self, asked: IntArray) -> tuple[Array, Array]:
+        """(S,) gamma and sigma' of sites that asked so many terminals; for none any rule will do."""
         make = SafeAggregation.adding if self.parameters.aggregation == "adding" else SafeAggregation.averaging
-        sizes = np.maximum(counts(cohort), 1)
+        sizes = np.maximum(asked, 1)
         if len(sizes) and sizes.min() == sizes.max():  # as a rule all sites ask equally many
             rule = make(int(sizes[0])).require_safe(int(sizes[0]))
             return np.full(len(sizes), rule.gamma), np.full(len(sizes), rule.sigma_prime)
-        asked, which = np.unique(sizes, return_inverse=True)
-        rules = [make(n).require_safe(n) for n in asked.tolist()]
+        different, which = np.unique(sizes, return_inverse=True)
+        rules = [make(n).require_safe(n) for n in different.tolist()]
         return np.array([rule.gamma for rule in rules])[which], np.array([rule.sigma_prime for rule in rules])[which]
 
     # What the queue runs ------------------------------------------------------------------------------------
 
     def _ascend(self, batch: list[tuple[Any, ...]]) -> list[AscentUpdates]:
         """Dual coordinate ascent of many terminals in one call."""
-        cohorts, steps, numbers, sigma_prime, measured = zip(*batch, strict=True)
+        cohorts, steps, numbers, measured = zip(*batch, strict=True)
         sizes = [len(cohort.terminals) for cohort in cohorts]
         tasks = np.concatenate([owners(cohort) for cohort in cohorts])
         each = np.concatenate([counts(cohort) for cohort in cohorts])
         jobs = AscentJobs(
             terminals=np.concatenate([cohort.terminals for cohort in cohorts]),
-            w=self._sites.values[tasks],
+            w=self._sites.values,
+            sent=tasks,
             steps=np.concatenate(steps),
-            sigma_prime=np.repeat(np.concatenate(sigma_prime), each),
+            sigma_prime=np.repeat(self._rules(each)[1], each),
             lam_n=self.setting.coupling.lam * self.setting.federation.task_samples[tasks],
             rounds=np.concatenate(numbers),
             key=self._key,
@@ -213,11 +211,12 @@ class HFedMTL(Method):
 
     def _add_up(self, batch: list[tuple[Any, ...]]) -> list[None]:
         """u <- u + (gamma / n) sum du as it was heard, and the senders' duals with it."""
-        for cohort, updates, arrived, gamma, distortion in batch:
-            self.setting.solver.commit(updates, arrived, np.repeat(gamma, counts(cohort)))
-            sent = updates.du[arrived]
-            total = segment_sums(sent, within(arrived, cohort.offsets))
-            heard = total if distortion is None else distorted_sum(sent, distortion)
+        for cohort, updates, arrived, distortion in batch:
+            asked = counts(cohort)
+            gamma, _ = self._rules(asked)
+            self.setting.solver.commit(updates, arrived, np.repeat(gamma, asked))
+            total = self.setting.solver.add_up(updates, arrived, cohort.offsets)
+            heard = total if distortion is None else distorted_sum(host(updates.du)[arrived], distortion)
             sites = cohort.sites
             share = (gamma / self.setting.federation.task_samples[sites])[:, None]
             self._u[sites] += share * heard
@@ -237,7 +236,7 @@ class HFedMTL(Method):
         sites = np.array([site for (site,) in batch])
         first, sizes = self._first[sites], np.diff(self._first)[sites]
         terminals = np.concatenate([np.arange(a, a + n) for a, n in zip(first, sizes, strict=True)])
-        sums = self.setting.solver.sums(terminals, np.repeat(self._sites.values[sites], sizes, axis=0))
+        sums = self.setting.solver.sums(terminals, self._sites.values, np.repeat(sites, sizes))
         parts = np.split(sums, np.cumsum(sizes)[:-1])
         rows, exact = self.setting.federation.task_samples, self._image is self._u
         models = [None if exact else self._sites.values[site] for site in sites]
@@ -250,7 +249,7 @@ class HFedMTL(Method):
         """Joint certificates, at the models that are optimal in r for the present duals."""
         owner, rows = self.setting.federation.terminal_task, self.setting.federation.task_samples
         W, _ = self.setting.coupling.joint_map(self._u)
-        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W[owner])
+        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W, owner)
         models = None if self._image is self._u else W
         certificate = joint_certificate(self.setting.coupling, self._image, sums, owner, rows, models)
         return [_numbers(certificate)] * len(batch)

@@ -80,6 +80,6 @@ class MbSGD(RelatedTasks):
     def _certify(self, batch: Batch) -> list[dict[str, float]]:
         """The objective; without duals there is no bound on what is left."""
         W = self._models.values
-        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W[self._tasks.owner])
+        sums = self.setting.solver.sums(np.arange(self.setting.terminals), W, self._tasks.owner)
         losses = self._tasks.means(sums)[:, 0].sum()
         return [{"primal": float(losses + self._relation.penalty_of(W))}] * len(batch)

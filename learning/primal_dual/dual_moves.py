@@ -1,10 +1,10 @@
-"""Committed duals on their way to those that terminals propose."""
+"""What becomes of updates that arrive: committed duals move to those proposed, and changes of sums add up."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -27,3 +27,18 @@ def move_duals(alpha: Array, offsets: Array, terminals: Array, candidate: Array,
             proposed = candidate[first[t] + i]
             old = alpha[start + i]
             alpha[start + i] = proposed if share == 1.0 else old + share * (proposed - old)
+
+
+@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+def add_up(du: Array, arrived: Array, offsets: Array, out: Array) -> None:
+    """Write (S, d) float64 sums of the rows of ``du`` (T, d) that ``arrived``, those in ``offsets`` (S + 1,) together.
+
+    Rows are added in their order: a sum has the same last bit whatever other sums there are.
+    """
+    for s in prange(len(out)):
+        for c in range(out.shape[1]):
+            out[s, c] = 0.0
+        for t in range(offsets[s], offsets[s + 1]):
+            if arrived[t]:
+                for c in range(out.shape[1]):
+                    out[s, c] += du[t, c]

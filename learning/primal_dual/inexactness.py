@@ -12,13 +12,12 @@ for an observer of small problems.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
-from learning.primal_dual.jobs import AscentJobs, AscentUpdates
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, host
 from learning.primal_dual.solver import LocalSolver
 from learning.segments import rows_of, segment_sums
 
@@ -26,18 +25,13 @@ Array = NDArray[np.float64]
 _MOST_PASSES = 2**14
 
 
-def host(alpha: Any) -> Array:
-    """Return duals of a solver, an array or a tensor, as float64 in the host's memory."""
-    return np.asarray(alpha if isinstance(alpha, np.ndarray) else alpha.cpu().numpy(), np.float64)
-
-
 def subproblem_values(solver: LocalSolver, data: Federation, jobs: AscentJobs, updates: AscentUpdates) -> Array:
     """Return (T,) G at the candidates of ``updates``, which came from ``jobs``."""
     rows, cuts = rows_of(data.terminal_offsets, updates.terminals)
     conjugates = segment_sums(solver.loss.conjugate(host(updates.alpha), data.y[rows]), cuts)
-    du = updates.du.astype(np.float64)
+    du = host(updates.du)
     squares = jobs.sigma_prime / jobs.lam_n * (du**2).sum(axis=1)
-    return np.asarray(-conjugates - (jobs.w * du).sum(axis=1) - 0.5 * squares)
+    return np.asarray(-conjugates - (jobs.models * du).sum(axis=1) - 0.5 * squares)
 
 
 class SolvedSubproblems:
@@ -92,5 +86,5 @@ class SolvedSubproblems:
 
 def chosen(jobs: AscentJobs, which: NDArray[np.int64], steps: NDArray[np.int64]) -> AscentJobs:
     """Return some of the jobs with other steps."""
-    parts = {name: getattr(jobs, name)[which] for name in ("terminals", "w", "sigma_prime", "lam_n", "rounds")}
-    return replace(jobs, steps=steps, **parts)
+    parts = {name: getattr(jobs, name)[which] for name in ("terminals", "sigma_prime", "lam_n", "rounds")}
+    return replace(jobs, w=jobs.models[which], sent=None, steps=steps, **parts)

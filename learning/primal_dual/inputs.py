@@ -54,6 +54,18 @@ def checked_models(w: Array, d: int, terminals: Array) -> Array:
     return w
 
 
+def models_sent(w: Array, sent: Array | None, d: int, terminals: Array) -> tuple[Array, Array]:
+    """Return models (S, d) of ``d`` features and which of them each job was sent, (T,); without ``sent`` its own."""
+    if sent is None:
+        return checked_models(w, d, terminals), np.arange(len(terminals))
+    which = np.ascontiguousarray(sent, np.int64)
+    if np.ndim(w) != 2 or np.shape(w)[1] != d or which.shape != (len(terminals),):
+        raise ValueError(f"models {np.shape(w)}, sent {which.shape}: allowed: (S, {d}), ({len(terminals)},)")
+    if len(which) and not 0 <= which.min() <= which.max() < len(w):
+        raise ValueError(f"models sent {which}: allowed: numbers from 0 to {len(w) - 1}")
+    return w, which
+
+
 def ranges_of(offsets: Array, terminals: ArrayLike) -> tuple[Array, Array]:
     """Return the jobs' terminals and the (T + 1,) ranges of their rows laid end to end."""
     who = known_terminals(offsets, terminals)
@@ -84,11 +96,11 @@ def arrived_jobs(
     return who, first, shares[kept]
 
 
-def arrived_duals(
-    offsets: Array, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike
-) -> tuple[Array, Array, Array]:
-    """Return of each of the k duals that a commit moves: its row, its place in ``updates.alpha``, its job's gamma."""
-    who, first, shares = arrived_jobs(offsets, updates, arrived, gamma)
-    counts = offsets[who + 1] - offsets[who]
-    within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return np.repeat(offsets[who], counts) + within, np.repeat(first, counts) + within, np.repeat(shares, counts)
+def arrivals(updates: AscentUpdates, arrived: ArrayLike, offsets: ArrayLike) -> tuple[Array, Array]:
+    """Return (T,) which jobs arrived and the (S + 1,) ranges of jobs that are added up together."""
+    kept, ranges, T = np.asarray(arrived), np.ascontiguousarray(offsets, np.int64), len(updates.terminals)
+    if kept.dtype != np.bool_ or kept.shape != (T,):
+        raise ValueError(f"arrived {kept.dtype}{kept.shape}: allowed: a truth for each of {T} jobs")
+    if ranges.ndim != 1 or len(ranges) == 0 or ranges[0] != 0 or ranges[-1] != T or (ranges[1:] < ranges[:-1]).any():
+        raise ValueError(f"offsets {ranges}: allowed: a rising sequence from 0 to the number of jobs {T}")
+    return kept, ranges

@@ -22,6 +22,11 @@ class Sampling(IntEnum):
     CYCLIC = 2  # the stored order, over and over
 
 
+def host(values: Any) -> Array:
+    """Return an array or tensor of a solver as float64 in the host's memory."""
+    return np.asarray(values if isinstance(values, np.ndarray) else values.cpu().numpy(), np.float64)
+
+
 def _require_lengths(owner: object, names: tuple[str, ...], length: int) -> None:
     for name in names:
         shape = np.shape(getattr(owner, name))
@@ -35,7 +40,7 @@ class AscentJobs:
 
     Args:
         terminals: (T,) int64, whose rows each job works on.
-        w: (T, d) the model each terminal was sent.
+        w: (S, d) the models that were sent.
         steps: (T,) int64, coordinate steps H_j >= 0 of each job (0 where a terminal has no time).
         sigma_prime: (T,) safety factor of the sub-problem, see :class:`~.aggregation.SafeAggregation`.
         lam_n: (T,) (lambda1 + lambda2) times the sample count of the terminal's whole task.
@@ -43,6 +48,7 @@ class AscentJobs:
         key: two 32-bit words, ``Streams.key(purpose)``.
         sampling: how rows are picked.
         measures_gap: whether the gaps before and after are wanted; each costs a pass over the rows.
+        sent: (T,) int64, which of the models each job was sent; None: a model each.
 
     Raises:
         ValueError: if lengths disagree, a step count is negative or a factor is not above 0.
@@ -57,14 +63,20 @@ class AscentJobs:
     key: tuple[int, int]
     sampling: Sampling = Sampling.UNIFORM
     measures_gap: bool = True
+    sent: Array | None = None
 
     def __post_init__(self) -> None:
-        names = ("w", "steps", "sigma_prime", "lam_n", "rounds")
+        names = ("w" if self.sent is None else "sent", "steps", "sigma_prime", "lam_n", "rounds")
         _require_lengths(self, names, len(self.terminals))
         if np.any(np.asarray(self.steps) < 0):
             raise ValueError("steps holds a negative count: allowed: 0 and above")
         if not (np.all(np.asarray(self.sigma_prime) > 0.0) and np.all(np.asarray(self.lam_n) > 0.0)):
             raise ValueError("sigma_prime or lam_n holds a value that is not above 0")
+
+    @property
+    def models(self) -> Array:
+        """(T, d) the model that each job was sent."""
+        return self.w if self.sent is None else self.w[self.sent]
 
 
 @dataclass(frozen=True)
@@ -73,16 +85,17 @@ class AscentUpdates:
 
     Args:
         terminals: (T,) int64, as in the jobs.
-        du: (T, d) sum over the terminal's rows of (beta_new - beta_old) x: what a terminal uploads.
+        du: (T, d) sum over the terminal's rows of (beta_new - beta_old) x: what a terminal uploads; on the solver's
+            device (array or tensor).
         gap: (T, 2) sums of Fenchel-Young terms: at the received model with the old duals, and at the terminal's
             own model with the new ones. Their ratio tells how well the local sub-problem was solved. NaN if the
             jobs did not ask for them.
-        alpha: flat candidate duals on the solver's device (array or tensor).
+        alpha: flat candidate duals, on the device likewise.
         offsets: (T + 1,) int64 ranges of the jobs in ``alpha``.
     """
 
     terminals: Array
-    du: Array
+    du: Any
     gap: Array
     alpha: Any
     offsets: Array

@@ -8,14 +8,16 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from learning.primal_dual import kernels
-from learning.primal_dual.dual_moves import move_duals
+from learning.primal_dual.dual_moves import add_up, move_duals
 from learning.primal_dual.inputs import (
+    arrivals,
     arrived_jobs,
     checked_data,
     checked_models,
     checked_weights,
     initial_duals,
     known_terminals,
+    models_sent,
     ranges_of,
 )
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, SgdJobs
@@ -64,8 +66,9 @@ class KernelSolver:
     def ascend(self, jobs: AscentJobs) -> AscentUpdates:
         """See :meth:`~.solver.LocalSolver.ascend`."""
         terminals, offsets = ranges_of(self.offsets, jobs.terminals)
-        models = self._models(jobs.w, terminals)
-        alpha, du, gap = np.empty(offsets[-1], self.X.dtype), np.empty_like(models), np.empty((len(terminals), 2))
+        models, sent = self._sent(jobs.w, jobs.sent, terminals)
+        T, dtype = len(terminals), self.X.dtype
+        alpha, du, gap = np.empty(offsets[-1], dtype), np.empty((T, self.X.shape[1]), dtype), np.empty((T, 2))
         steps = np.ascontiguousarray(jobs.steps, np.int64)
         arguments = (
             self.loss.code,
@@ -77,6 +80,7 @@ class KernelSolver:
             self.offsets,
             terminals,
             models,
+            sent,
             steps,
             np.ascontiguousarray(jobs.sigma_prime, np.float64),
             np.ascontiguousarray(jobs.lam_n, np.float64),
@@ -98,13 +102,21 @@ class KernelSolver:
         who, first, shares = arrived_jobs(self.offsets, updates, arrived, gamma)
         move_duals(self.alpha, self.offsets, who, updates.alpha, first, shares)
 
-    def sums(self, terminals: ArrayLike, w: Array) -> Array:
+    def add_up(self, updates: AscentUpdates, arrived: ArrayLike, offsets: ArrayLike) -> Array:
+        """See :meth:`~.solver.LocalSolver.add_up`."""
+        kept, ranges = arrivals(updates, arrived, offsets)
+        total = np.empty((len(ranges) - 1, self.X.shape[1]))
+        with threads_for(float(updates.du.size)):
+            add_up(updates.du, kept, ranges, total)
+        return total
+
+    def sums(self, terminals: ArrayLike, w: Array, sent: Array | None = None) -> Array:
         """See :meth:`~.solver.LocalSolver.sums`."""
         who = known_terminals(self.offsets, terminals)
-        out, models = np.empty((len(who), 3)), self._models(w, who)
+        out, (models, which) = np.empty((len(who), 3)), self._sent(w, sent, who)
         loss, data = (self.loss.code, self.loss.smoothing), (self.X, self.y, self.alpha, self.offsets)
         with threads_for(float(self.X.shape[1] * (self.offsets[who + 1] - self.offsets[who]).sum())):
-            kernels.terminal_sums(*loss, *data, who, models, out)
+            kernels.terminal_sums(*loss, *data, who, models, which, out)
         return out
 
     def dual_image(self, terminals: ArrayLike) -> Array:
@@ -163,6 +175,10 @@ class KernelSolver:
     def duals(self) -> Array:
         """See :meth:`~.solver.LocalSolver.duals`."""
         return self.alpha.copy()
+
+    def _sent(self, w: Array, sent: Array | None, terminals: Array) -> tuple[Array, Array]:
+        models, which = models_sent(w, sent, self.X.shape[1], terminals)
+        return np.ascontiguousarray(models, self.X.dtype), which
 
     def _models(self, w: Array, terminals: Array) -> Array:
         return np.ascontiguousarray(checked_models(w, self.X.shape[1], terminals), self.X.dtype)

@@ -37,7 +37,7 @@ from scenarios.philox import philox_words
 # The cached kernels below are renewed when these lines are; a test keeps them equal to the digests of the files.
 PHILOX_SHA256 = "69583539bb9dbb3992051308315847e18152c38a34e30c39a1ff4430f9152c66"
 KERNEL_MATHS_SHA256 = "920f00cac831a7cc4c3f024140bc3bd91e425ad2590416952e5ab0913908ea86"
-SIDE_BY_SIDE_SHA256 = "04699f81176e9709bcc774ac57bb3287b63c16cec240c9403693b898f4eba51b"
+SIDE_BY_SIDE_SHA256 = "bd928ed35de2661df03acb815725cad96d82fa0acfc7048fb02861b3666f28d2"
 VECTOR_ROWS_SHA256 = "e0b61aeb05a934091c6c10fbd1f772f6469fca6a698e1060a371947cc105d9c6"
 
 COMPILED = UNCACHED | {"cache": True}
@@ -62,6 +62,7 @@ def _ascend_in_parts(
     offsets: Array,
     terminals: Array,
     w: Array,
+    sent: Array,
     steps: Array,
     scale: Array,
     rounds: Array,
@@ -85,7 +86,7 @@ def _ascend_in_parts(
         n_max = np.int64(0)
         for t in range(first, stop):
             n_max = max(n_max, offsets[terminals[t] + 1] - offsets[terminals[t]])
-        data, jobs = Data(X, y, norms, alpha, offsets), Jobs(terminals, w, steps, scale, rounds)
+        data, jobs = Data(X, y, norms, alpha, offsets), Jobs(terminals, w, sent, steps, scale, rounds)
         results, lanes = Results(out_alpha, out_offsets, out_du, out_gap), make_lanes(width, w, n_max)
         ascend(loss_code, mu, data, jobs, results, lanes, first, stop, (key0, key1), sampling, measures_gap)
 
@@ -100,6 +101,7 @@ def local_dual_ascent(
     offsets: Array,
     terminals: Array,
     w: Array,
+    sent: Array,
     steps: Array,
     sigma_prime: Array,
     lam_n: Array,
@@ -120,6 +122,7 @@ def local_dual_ascent(
 
     Args:
         norms: (n,) float64 squared norms of the rows, from :func:`squared_norms`.
+        w: (S, d) models; ``sent`` (T,) int64 says which of them each job starts from.
         steps: (T,) int64, H_j >= 0 steps of each job.
         sigma_prime: (T,) sub-problem safety factor sigma'.
         lam_n: (T,) (lambda1 + lambda2) times the sample count of the terminal's task.
@@ -134,7 +137,7 @@ def local_dual_ascent(
     width = min(LANES, -(-T // threads))  # rather two threads with a terminal each than one with two
     parts = min(-(-T // max(1, width)), _SHARES * threads)
     out_gap.fill(np.nan)
-    data, jobs = (X, y, norms, alpha, offsets), (terminals, w, steps, sigma_prime / lam_n, rounds)
+    data, jobs = (X, y, norms, alpha, offsets), (terminals, w, sent, steps, sigma_prime / lam_n, rounds)
     how, results = (key0, key1, sampling, measures_gap), (out_alpha, out_offsets, out_du, out_gap)
     _ascend_in_parts(loss_code, smoothing, *data, *jobs, *how, *results, width, parts)
 
@@ -149,14 +152,15 @@ def terminal_sums(
     offsets: Array,
     terminals: Array,
     w: Array,
+    sent: Array,
     out: Array,
 ) -> None:
-    """Write (T, 3) sums over each job's rows: loss at w, conjugate at the duals, Fenchel-Young terms."""
+    """Write (T, 3) sums over each job's rows: loss at ``w[sent[t]]``, conjugate at the duals, Fenchel-Young terms."""
     mu = curvature(loss_code, smoothing)
     for t in prange(terminals.shape[0]):
         losses = conjugates = terms = 0.0
         for i in range(offsets[terminals[t]], offsets[terminals[t] + 1]):
-            score = dot(X, i, w, t)
+            score = dot(X, i, w, sent[t])
             losses += loss(loss_code, mu, score, y[i])
             conjugates += conjugate(loss_code, mu, alpha[i], y[i])
             terms += fenchel_young(loss_code, mu, score, alpha[i], y[i])

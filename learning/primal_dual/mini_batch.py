@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.data.federate import Federation
-from learning.primal_dual.inexactness import host
-from learning.primal_dual.jobs import AscentJobs, AscentUpdates
+from learning.primal_dual.jobs import AscentJobs, AscentUpdates, host
 from learning.primal_dual.solver import LocalSolver
 from learning.segments import rows_of, segment_sums
 from scenarios.streams import Streams
@@ -83,12 +82,12 @@ def frozen_ascent(solver: LocalSolver, data: Federation, jobs: AscentJobs, chose
     old = alpha[chosen.places]
     curvature = (jobs.sigma_prime / jobs.lam_n)[job] * (X**2).sum(axis=1)
     moves = curvature > 0.0
-    scores = np.einsum("nd,nd->n", X, jobs.w[job])
+    scores = np.einsum("nd,nd->n", X, jobs.models[job])
     alpha[chosen.places] = np.where(moves, solver.loss.step(old, scores, y, np.where(moves, curvature, 1.0)), old)
     kept = _like(at_rest.alpha, alpha)
     change = host(kept)[chosen.places] - old  # as the solver's precision leaves it
     du = segment_sums((solver.loss.sign(y) * change)[:, None] * X, chosen.offsets)
-    return replace(at_rest, du=du, alpha=kept)
+    return replace(at_rest, du=_like(at_rest.du, du), alpha=kept)
 
 
 def gradient_sums(solver: LocalSolver, data: Federation, models: Array, chosen: MiniBatches) -> Array:
@@ -98,6 +97,6 @@ def gradient_sums(solver: LocalSolver, data: Federation, models: Array, chosen: 
     return segment_sums(-slopes[:, None] * X, chosen.offsets)
 
 
-def _like(alpha: Any, values: Array) -> Any:
-    """Return values as the solver keeps duals: an array, or a tensor on its device."""
-    return values.astype(alpha.dtype) if isinstance(alpha, np.ndarray) else alpha.new_tensor(values)
+def _like(kept: Any, values: Array) -> Any:
+    """Return values as a solver keeps ``kept``: an array, or a tensor on its device."""
+    return values.astype(kept.dtype) if isinstance(kept, np.ndarray) else kept.new_tensor(values)

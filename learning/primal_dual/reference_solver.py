@@ -66,6 +66,7 @@ def local_dual_ascent(loss: Loss, rows: Rows, alpha: Tensor, jobs: AscentJobs) -
     """
     terminals, rounds, steps = (_integers(v, rows) for v in (jobs.terminals, jobs.rounds, jobs.steps))
     w, sigma_prime, lam_n = (_numbers(v, rows) for v in (jobs.w, jobs.sigma_prime, jobs.lam_n))
+    w = w if jobs.sent is None else w[_integers(jobs.sent, rows)]
     scale = sigma_prime / lam_n
     table, mask = rows.table(terminals)
     counts, old, y = mask.sum(1), alpha[table], rows.y[table]
@@ -110,6 +111,30 @@ def dual_image(loss: Loss, rows: Rows, alpha: Tensor, terminals: Tensor) -> Tens
     table, mask = rows.table(terminals)
     beta = torch.where(mask, maths.sign(loss, rows.y[table]) * alpha[table], 0)
     return rows.per_job(table, lambda x, part: torch.einsum("tnd,tn->td", x, beta[part]))
+
+
+def add_up(du: Tensor, arrived: Tensor, offsets: Tensor) -> Tensor:
+    """Return (S, d) float64 sums of the rows of ``du`` (T, d) that ``arrived``, those in ``offsets`` (S + 1,) together.
+
+    Segment by segment, not by atomic additions, whose order would change from run to run.
+    """
+    heard = torch.where(arrived[:, None], du.double(), 0.0)
+    if not len(du):
+        return heard.new_zeros(len(offsets) - 1, du.shape[1])
+    return torch.segment_reduce(heard, "sum", offsets=offsets, axis=0, unsafe=True)
+
+
+def move_duals(
+    alpha: Tensor, offsets: Tensor, terminals: Tensor, candidate: Tensor, first: Tensor, shares: Tensor
+) -> None:
+    """Do the work of :func:`dual_moves.move_duals`: what is needed of each row is worked out where the rows are."""
+    start = offsets[terminals]
+    counts = offsets[terminals + 1] - start
+    job = torch.repeat_interleave(counts)
+    within = torch.arange(len(job), device=alpha.device) - (counts.cumsum(0) - counts)[job]
+    rows, share, proposed = start[job] + within, shares[job].to(alpha.dtype), candidate[first[job] + within]
+    old = alpha[rows]
+    alpha[rows] = torch.where(shares[job] == 1.0, proposed, old + share * (proposed - old))
 
 
 @dataclass(frozen=True)

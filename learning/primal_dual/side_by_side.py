@@ -48,6 +48,7 @@ class Jobs(NamedTuple):
 
     terminals: Array
     w: Array
+    sent: Array
     steps: Array
     scale: Array
     rounds: Array
@@ -95,7 +96,7 @@ class Lanes(NamedTuple):
 
 @njit(**UNCACHED)
 def make_lanes(count: int, w: Array, n_max: int) -> Lanes:
-    """Return scratch for ``count`` terminals of up to ``n_max`` rows and models like ``w`` (T, d)."""
+    """Return scratch for ``count`` terminals of up to ``n_max`` rows and models like ``w`` (S, d)."""
     line = _LINE_BYTES // w.itemsize
     width = (w.shape[1] + line - 1) // line * line
     flat = np.empty((count + 1) * width + line, w.dtype)
@@ -114,13 +115,13 @@ def _seat(data: Data, jobs: Jobs, results: Results, lanes: Lanes, lane: int, t: 
 
     Rows of that one are prefetched if a good part of them will be read.
     """
-    w, model, old, new = jobs.w, lanes.model, data.alpha, results.alpha
+    w, sent, model, old, new = jobs.w, jobs.sent[t], lanes.model, data.alpha, results.alpha
     j, n = jobs.terminals[t], jobs.terminals[following]
     low, high, first = data.offsets[j], data.offsets[j + 1], results.offsets[t]
     lanes.low[lane], lanes.size[lane], lanes.place[lane], lanes.position[lane] = low, high - low, first, 0
     lanes.scale[lane] = jobs.scale[t]
     for c in range(w.shape[1]):
-        model[lane, c] = w[t, c]
+        model[lane, c] = w[sent, c]
     for i in range(high - low):
         new[first + i] = old[low + i]
     rows = data.offsets[n + 1] - data.offsets[n]
@@ -217,14 +218,15 @@ def _write_update(code: int, data: Data, results: Results, lanes: Lanes, lane: i
 
 
 @njit(**BORROWING)
-def _write_gap(code: int, mu: float, data: Data, results: Results, lanes: Lanes, lane: int, w: Array, t: int) -> None:
-    """Write the Fenchel-Young sums of one lane's job: old duals at ``w[t]``, new duals at its own model."""
+def _write_gap(code: int, mu: float, data: Data, results: Results, lanes: Lanes, lane: int, jobs: Jobs, t: int) -> None:
+    """Write the Fenchel-Young sums of one lane's job: old duals at the model it was sent, new duals at its own."""
     X, y, old, new, du, model = data.X, data.y, data.alpha, results.alpha, results.du, lanes.model
     low, place, scale = lanes.low[lane], lanes.place[lane], lanes.scale[lane]
+    w, sent = jobs.w, jobs.sent[t]
     start, before, after = model.shape[0] - 1, 0.0, 0.0
     for c in range(w.shape[1]):
-        model[start, c] = w[t, c]
-        model[lane, c] = w[t, c] + scale * du[t, c]
+        model[start, c] = w[sent, c]
+        model[lane, c] = w[sent, c] + scale * du[t, c]
     for i in range(lanes.size[lane]):
         row = low + i
         before += fenchel_young(code, mu, dot(X, row, model, start), old[row], y[row])
@@ -266,4 +268,4 @@ def ascend(
             t = group + lane
             _write_update(code, data, results, lanes, lane, results.du, t)
             if measures_gap:
-                _write_gap(code, mu, data, results, lanes, lane, jobs.w, t)
+                _write_gap(code, mu, data, results, lanes, lane, jobs, t)

@@ -41,8 +41,23 @@ class LocalSolver(Protocol):
             ValueError: a terminal's update arrived twice, or lengths disagree.
         """
 
-    def sums(self, terminals: ArrayLike, w: Array) -> Array:
-        """Return (T, 3) float64 sums over each terminal's rows: loss at w (T, d), conjugate, Fenchel-Young."""
+    def add_up(self, updates: AscentUpdates, arrived: ArrayLike, offsets: ArrayLike) -> Array:
+        """Return (S, d) float64 sums of the du of jobs ``offsets[s]`` to ``offsets[s + 1] - 1`` that arrived.
+
+        It is all that leaves the device of an iteration: base stations keep sums.
+
+        Raises:
+            ValueError: lengths disagree.
+        """
+
+    def sums(self, terminals: ArrayLike, w: Array, sent: Array | None = None) -> Array:
+        """Return (T, 3) float64 sums over each terminal's rows: loss, conjugate, Fenchel-Young.
+
+        Args:
+            terminals: whose rows.
+            w: (S, d) models.
+            sent: (T,) which of them the loss is taken at; None: a model each.
+        """
 
     def dual_image(self, terminals: ArrayLike) -> Array:
         """Return (T, d) float64 sums over each terminal's rows of beta x at the committed duals."""

@@ -10,12 +10,14 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from learning.primal_dual import reference_solver
 from learning.primal_dual.inputs import (
-    arrived_duals,
+    arrivals,
+    arrived_jobs,
     checked_data,
     checked_models,
     checked_weights,
     initial_duals,
     known_terminals,
+    models_sent,
     ranges_of,
 )
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, SgdJobs
@@ -55,27 +57,30 @@ class TorchSolver:
     def ascend(self, jobs: AscentJobs) -> AscentUpdates:
         """See :meth:`~.solver.LocalSolver.ascend`."""
         terminals, offsets = ranges_of(self.offsets, jobs.terminals)
-        checked_models(jobs.w, self.rows.X.shape[1], terminals)
+        models_sent(jobs.w, jobs.sent, self.rows.X.shape[1], terminals)
         alpha, du, gap = reference_solver.local_dual_ascent(self.loss, self.rows, self.alpha, jobs)
-        return AscentUpdates(terminals, du.cpu().numpy(), gap.double().cpu().numpy(), alpha, offsets)
+        return AscentUpdates(terminals, du, gap.double().cpu().numpy(), alpha, offsets)
 
     def commit(self, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike) -> None:
         """See :meth:`~.solver.LocalSolver.commit`."""
-        moved = arrived_duals(self.offsets, updates, arrived, gamma)
-        rows, places, share = (torch.as_tensor(part, device=self.device) for part in moved)
-        old, candidate = self.alpha[rows], updates.alpha[places]
-        stepped = old + share.to(old.dtype) * (candidate - old)
-        self.alpha[rows] = torch.where(share == 1.0, candidate, stepped)
+        jobs = arrived_jobs(self.offsets, updates, arrived, gamma)
+        who, first, shares = (torch.as_tensor(part, device=self.device) for part in jobs)
+        reference_solver.move_duals(self.alpha, self.rows.offsets, who, updates.alpha, first, shares)
 
-    def sums(self, terminals: ArrayLike, w: Array) -> Array:
+    def add_up(self, updates: AscentUpdates, arrived: ArrayLike, offsets: ArrayLike) -> Array:
+        """See :meth:`~.solver.LocalSolver.add_up`."""
+        kept, ranges = (torch.as_tensor(part, device=self.device) for part in arrivals(updates, arrived, offsets))
+        total: Array = reference_solver.add_up(updates.du, kept, ranges).cpu().numpy()
+        return total
+
+    def sums(self, terminals: ArrayLike, w: Array, sent: Array | None = None) -> Array:
         """See :meth:`~.solver.LocalSolver.sums`."""
         known = known_terminals(self.offsets, terminals)
-        checked_models(w, self.rows.X.shape[1], known)
-        who = torch.as_tensor(known, device=self.device)
-        models = torch.as_tensor(w, dtype=self.rows.X.dtype, device=self.device)
-        out: Array = (
-            reference_solver.terminal_sums(self.loss, self.rows, self.alpha, who, models).double().cpu().numpy()
-        )
+        models, which = models_sent(w, sent, self.rows.X.shape[1], known)
+        who, chosen = (torch.as_tensor(part, device=self.device) for part in (known, which))
+        each = torch.as_tensor(models, dtype=self.rows.X.dtype, device=self.device)[chosen]
+        sums = reference_solver.terminal_sums(self.loss, self.rows, self.alpha, who, each)
+        out: Array = sums.double().cpu().numpy()
         return out
 
     def dual_image(self, terminals: ArrayLike) -> Array:

@@ -9,7 +9,8 @@ Arguments shared by the kernels (M terminals exist, T jobs are done, d features)
 
 - ``orders`` (T, 4) int64: terminal, steps, round and first place in the flat duals of each job.
 - ``key`` (2,) int64: two 32-bit words.
-- ``X`` (n, d), ``y, norms, alpha`` (n,), ``offsets`` (M + 1,) int64, ``w`` (T, d): as in ``kernels``.
+- ``X`` (n, d), ``y, norms, alpha`` (n,), ``offsets`` (M + 1,) int64: as in ``kernels``.
+- ``w`` (S, d), ``sent`` (T,) int64: models, and which of them each job starts from.
 - ``order`` int32: scratch as long as the flat duals, read where rows are drawn without replacement only.
 - ``CODE, MU``: ``Loss.code`` and ``Loss.smoothness``; ``TILE``: rows read side by side.
 
@@ -265,6 +266,7 @@ def local_dual_ascent(
     alpha: tl.tensor,
     offsets: tl.tensor,
     w: tl.tensor,
+    sent: tl.tensor,
     order: tl.tensor,
     out_alpha: tl.tensor,
     out_du: tl.tensor,
@@ -286,7 +288,7 @@ def local_dual_ascent(
         tl.store(a_ + rows, tl.load(alpha + rows, mask=rows < n), mask=rows < n)
     tl.debug_barrier()
     cols = tl.arange(0, BLOCK)
-    model = tl.load(w + job * D + cols, mask=cols < D, other=0.0)
+    model = tl.load(w + tl.load(sent + job) * D + cols, mask=cols < D, other=0.0)
     scale = tl.load(scales + job).to(model.dtype)
     seed = tl.load(key) | (tl.load(key + 1) << 32)
     if (steps > 0) & (n > 0):
@@ -329,6 +331,7 @@ def terminal_sums(
     starts: tl.tensor,
     offsets: tl.tensor,
     w: tl.tensor,
+    sent: tl.tensor,
     scores: tl.tensor,
     out: tl.tensor,
     D: tl.constexpr,
@@ -347,7 +350,7 @@ def terminal_sums(
     X, y, alpha = X + first * D, y + first, alpha + tl.load(starts + job)
     scores += tl.load(places + job)
     cols = tl.arange(0, BLOCK)
-    model = tl.load(w + job * D + cols, mask=cols < D, other=0.0).to(tl.float64)
+    model = tl.load(w + tl.load(sent + job) * D + cols, mask=cols < D, other=0.0).to(tl.float64)
     for base in range(0, n, TILE):
         rows = base + tl.arange(0, TILE)
         x = _tile(X, rows, rows < n, D, BLOCK)

@@ -14,17 +14,19 @@ from torch import Tensor
 
 from learning.primal_dual import triton_kernels
 from learning.primal_dual.inputs import (
-    arrived_duals,
+    arrivals,
+    arrived_jobs,
     checked_data,
     checked_models,
     checked_weights,
     initial_duals,
     known_terminals,
+    models_sent,
     ranges_of,
 )
 from learning.primal_dual.jobs import AscentJobs, AscentUpdates, Sampling, SgdJobs
 from learning.primal_dual.losses import Loss
-from learning.primal_dual.reference_solver import Rows
+from learning.primal_dual.reference_solver import Rows, add_up, move_duals
 
 Array = NDArray[Any]
 _ALIGNMENT = 256  # bytes
@@ -67,24 +69,28 @@ class TritonSolver:
         terminals, offsets = ranges_of(self.offsets, jobs.terminals)
         orders = _orders(terminals, jobs.steps, jobs.rounds, offsets)
         scales = np.asarray(jobs.sigma_prime, np.float64) / np.asarray(jobs.lam_n, np.float64)
-        sent = upload(self.device, orders, np.array(jobs.key, np.int64), scales, self._models(jobs.w, terminals))
-        work = DeviceAscents(int(offsets[-1]), jobs.sampling, jobs.measures_gap, *sent)
+        models = self._sent(jobs.w, jobs.sent, terminals)
+        there = upload(self.device, orders, np.array(jobs.key, np.int64), scales, *models)
+        work = DeviceAscents(int(offsets[-1]), jobs.sampling, jobs.measures_gap, *there)
         alpha, du, gap = local_dual_ascent(self.loss, self.rows, self.norms, self.alpha, work)
-        return AscentUpdates(terminals, du.cpu().numpy(), gap.cpu().numpy(), alpha, offsets)
+        return AscentUpdates(terminals, du, gap.cpu().numpy(), alpha, offsets)
 
     def commit(self, updates: AscentUpdates, arrived: ArrayLike, gamma: ArrayLike) -> None:
         """See :meth:`~.solver.LocalSolver.commit`."""
-        rows, places, share = upload(self.device, *arrived_duals(self.offsets, updates, arrived, gamma))
-        old, candidate = self.alpha[rows], updates.alpha[places]
-        stepped = old + share.to(old.dtype) * (candidate - old)
-        self.alpha[rows] = torch.where(share == 1.0, candidate, stepped)
+        who, first, shares = upload(self.device, *arrived_jobs(self.offsets, updates, arrived, gamma))
+        move_duals(self.alpha, self.rows.offsets, who, updates.alpha, first, shares)
 
-    def sums(self, terminals: ArrayLike, w: Array) -> Array:
+    def add_up(self, updates: AscentUpdates, arrived: ArrayLike, offsets: ArrayLike) -> Array:
+        """See :meth:`~.solver.LocalSolver.add_up`."""
+        total: Array = add_up(updates.du, *upload(self.device, *arrivals(updates, arrived, offsets))).cpu().numpy()
+        return total
+
+    def sums(self, terminals: ArrayLike, w: Array, sent: Array | None = None) -> Array:
         """See :meth:`~.solver.LocalSolver.sums`."""
         known, ends = ranges_of(self.offsets, terminals)
-        who, places, models = upload(self.device, known, ends[:-1], self._models(w, known))
-        starts = self.rows.offsets[who]
-        sums = terminal_sums(self.loss, self.rows, self.alpha, starts, who, places, models, int(ends[-1]))
+        who, places, models, which = upload(self.device, known, ends[:-1], *self._sent(w, sent, known))
+        jobs = (self.rows.offsets[who], who, places, models, which)
+        sums = terminal_sums(self.loss, self.rows, self.alpha, *jobs, int(ends[-1]))
         out: Array = sums.cpu().numpy()
         return out
 
@@ -117,9 +123,15 @@ class TritonSolver:
         duals: Array = self.alpha.cpu().numpy().copy()
         return duals
 
+    def _sent(self, w: Array, sent: Array | None, terminals: Array) -> tuple[Array, Array]:
+        models, which = models_sent(w, sent, self.rows.X.shape[1], terminals)
+        return self._in_precision(models), which
+
     def _models(self, w: Array, terminals: Array) -> Array:
-        dtype = np.float64 if self.alpha.dtype == torch.float64 else np.float32
-        return np.ascontiguousarray(checked_models(w, self.rows.X.shape[1], terminals), dtype)
+        return self._in_precision(checked_models(w, self.rows.X.shape[1], terminals))
+
+    def _in_precision(self, models: Array) -> Array:
+        return np.ascontiguousarray(models, np.float64 if self.alpha.dtype == torch.float64 else np.float32)
 
 
 @dataclass(frozen=True)
@@ -132,7 +144,8 @@ class DeviceAscents:
         orders: (T, 4) int64 terminal, steps, round and first place in the candidate duals.
         key: (2,) int64 words of the row stream.
         scales: (T,) float64 sigma' / lam_n.
-        w: (T, d) starting models.
+        w: (S, d) models.
+        sent: (T,) int64 which of them each job starts from.
     """
 
     length: int
@@ -142,6 +155,7 @@ class DeviceAscents:
     key: Tensor
     scales: Tensor
     w: Tensor
+    sent: Tensor
 
 
 @dataclass(frozen=True)
@@ -149,7 +163,8 @@ class DeviceDescents:
     """T rounds of local minibatch SGD, their numbers on the device.
 
     Args:
-        length, orders, key, w: as in :class:`DeviceAscents`.
+        length, orders, key: as in :class:`DeviceAscents`.
+        w: (T, d) starting models.
         batch: rows a step, below 2**31.
         before: steps of the round whose rows are passed over.
         numbers: (T, 4) float64 learning rate, ridge, proximal, momentum.
@@ -201,38 +216,46 @@ def local_dual_ascent(
     Returns:
         flat candidate duals in job order, du (T, d), gap (T, 2) float64.
     """
-    w = work.w
-    candidates, du = torch.empty(work.length, dtype=w.dtype, device=w.device), torch.empty_like(w)
+    w, jobs = work.w, len(work.sent)
+    candidates, du = w.new_empty(work.length), w.new_empty((jobs, w.shape[1]))
     scratch = work.length if work.sampling == Sampling.PERMUTATION else 0
     order = torch.empty(scratch, dtype=torch.int32, device=w.device)
     data = (rows.X, rows.y, norms, alpha, rows.offsets)
     fixed = {**_compiled_for(loss, w.shape[1]), "SAMPLING": int(work.sampling)}
-    arguments = (work.orders, work.scales, work.key, *data, w, order, candidates, du)
-    _launch(triton_kernels.local_dual_ascent, len(w), arguments, fixed)
+    arguments = (work.orders, work.scales, work.key, *data, w, work.sent, order, candidates, du)
+    _launch(triton_kernels.local_dual_ascent, jobs, arguments, fixed)
     if not work.measures_gap:
-        return candidates, du, torch.full((len(w), 2), torch.nan, dtype=torch.float64)
+        return candidates, du, torch.full((jobs, 2), torch.nan, dtype=torch.float64)
     terminals, places = work.orders[:, 0].contiguous(), work.orders[:, 3].contiguous()
-    before = terminal_sums(loss, rows, alpha, rows.offsets[terminals], terminals, places, w, work.length)
-    own_model = (w + work.scales[:, None] * du).to(w.dtype)
-    after = terminal_sums(loss, rows, candidates, places, terminals, places, own_model, work.length)
+    before = terminal_sums(loss, rows, alpha, rows.offsets[terminals], terminals, places, w, work.sent, work.length)
+    own_model, own = (w[work.sent] + work.scales[:, None] * du).to(w.dtype), torch.arange(jobs, device=w.device)
+    after = terminal_sums(loss, rows, candidates, places, terminals, places, own_model, own, work.length)
     return candidates, du, torch.stack([before[:, 2], after[:, 2]], dim=1)
 
 
 def terminal_sums(
-    loss: Loss, rows: Rows, alpha: Tensor, starts: Tensor, terminals: Tensor, places: Tensor, w: Tensor, length: int
+    loss: Loss,
+    rows: Rows,
+    alpha: Tensor,
+    starts: Tensor,
+    terminals: Tensor,
+    places: Tensor,
+    w: Tensor,
+    sent: Tensor,
+    length: int,
 ) -> Tensor:
-    """Return (T, 3) float64 sums over each job's rows: loss at w (T, d), conjugate, Fenchel-Young terms.
+    """Return (T, 3) float64 sums over each job's rows: loss at its model, conjugate, Fenchel-Young terms.
 
     Args:
         loss, rows: what is summed, over which data.
         alpha, starts: duals, and (T,) where those of each job begin.
-        terminals, w: (T,) and (T, d) the jobs.
+        terminals, w, sent: (T,) whose jobs, (S, d) models and (T,) which of them each is scored with.
         places, length: (T,) first row of each job and number of all rows, the jobs' rows laid end to end.
     """
-    out = torch.empty((len(w), 3), dtype=torch.float64, device=w.device)
+    out = torch.empty((len(sent), 3), dtype=torch.float64, device=w.device)
     scores = torch.empty(length, dtype=torch.float64, device=w.device)
-    arguments = (terminals, places, rows.X, rows.y, alpha, starts, rows.offsets, w, scores, out)
-    _launch(triton_kernels.terminal_sums, len(w), arguments, _compiled_for(loss, w.shape[1]))
+    arguments = (terminals, places, rows.X, rows.y, alpha, starts, rows.offsets, w, sent, scores, out)
+    _launch(triton_kernels.terminal_sums, len(sent), arguments, _compiled_for(loss, w.shape[1]))
     return out
 
 

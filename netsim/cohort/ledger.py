@@ -47,15 +47,21 @@ class Ledger:
         self.time_s = 0.0
         self.total = np.zeros(CHANNELS)
         self.power_w = power_w
+        self._room = np.empty((0, CHANNELS, 2))
 
     def levels(self, books: list[Book], at_s: Array) -> Levels:
-        """Return the totals at the instants ``at_s`` (n,), ascending and not before the present."""
-        shown = np.zeros((len(at_s), CHANNELS, 2))  # side by side: they are written together
+        """Return the totals at the instants ``at_s`` (n,), ascending and not before the present.
+
+        Its powers are good until this is asked again.
+        """
+        if len(at_s) > len(self._room):  # kept: fresh memory takes longer to come by than to fill
+            self._room = np.empty((len(at_s), CHANNELS, 2))
+        shown, total = self._room[: len(at_s)], np.empty((len(at_s), CHANNELS))
+        shown.fill(0.0)
         for book in books:
             _sort_in(book, at_s, shown)
-        total, power_w = np.empty((len(at_s), CHANNELS)), np.empty((len(at_s), POWERS))
-        _add_up(self.time_s, self.total, self.power_w, at_s, shown, total, power_w)
-        return Levels(total, power_w)
+        _add_up(self.time_s, self.total, self.power_w, at_s, shown, total)
+        return Levels(total, shown[:, :POWERS, 0])
 
     def close(self, levels: Levels, time_s: float, power_w: Array) -> None:
         """Make the last of ``levels`` the present; ``power_w`` (7,) is what is then drawn, without rounding errors."""
@@ -191,10 +197,8 @@ def _sort_in(book: Book, at_s: Array, shown: Array) -> None:
 
 
 @njit(**CACHED)
-def _add_up(
-    time_s: float, start: Array, start_w: Array, at_s: Array, shown: Array, total: Array, power_w: Array
-) -> None:
-    """Write the totals and powers that changes between records lead to from those at ``time_s``."""
+def _add_up(time_s: float, start: Array, start_w: Array, at_s: Array, shown: Array, total: Array) -> None:
+    """Write the totals that changes between records lead to from those at ``time_s``, and powers in their place."""
     added, switched_w, drawn_w = np.zeros(CHANNELS), np.zeros(POWERS), start_w.copy()
     for i in range(len(at_s)):
         for channel in range(CHANNELS):
@@ -202,7 +206,7 @@ def _add_up(
                 added[channel] += shown[i, channel, 1] + drawn_w[channel] * (at_s[i] - time_s)
                 switched_w[channel] += shown[i, channel, 0]
                 drawn_w[channel] = start_w[channel] + switched_w[channel]
-                power_w[i, channel] = drawn_w[channel]
+                shown[i, channel, 0] = drawn_w[channel]
             else:
                 added[channel] += shown[i, channel, 0]
             total[i, channel] = start[channel] + added[channel]

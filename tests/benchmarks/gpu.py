@@ -74,7 +74,7 @@ def measure(name: str, dtype: Any, device: str = "cuda") -> dict[str, float]:
     orders = torch.stack([who, ROWS * one, 0 * one, ROWS * who], dim=1)
     scales = torch.full((terminals,), 1.0 / (0.1 * ROWS), dtype=torch.float64, **on)
     w = torch.zeros((terminals, FEATURES), dtype=dtype, **on)
-    work = DeviceAscents(n, Sampling.PERMUTATION, False, orders, torch.tensor([1, 2], **on), scales, w)
+    work = DeviceAscents(n, Sampling.PERMUTATION, False, orders, torch.tensor([1, 2], **on), scales, w, who)
     read_s = device_s(lambda: X.sum())
     kernel_s = device_s(lambda: local_dual_ascent(loss, rows, norms, alpha, work))
     return {

@@ -95,7 +95,7 @@ def measure(d: int, dtype: type) -> dict[str, float]:
     work = (np.full(terminals, ROWS), np.ones(terminals), np.full(terminals, 0.1 * ROWS), np.zeros(terminals, np.int64))
 
     def ascend(jobs: np.ndarray) -> None:
-        data = (0, 0.0, X, y, norms, alpha, offsets, jobs, w, *work)
+        data = (0, 0.0, X, y, norms, alpha, offsets, jobs, w, who, *work)
         kernels.local_dual_ascent(*data, 1, 2, 1, False, out_alpha, offsets, du, gap)
 
     actions = {

@@ -56,7 +56,7 @@ def published_gaps(method: CoCoA, t: int) -> Array:
     rows, n = slice(*data.terminal_offsets[t : t + 2]), data.task_samples[t]
     X, y, alpha = data.X[rows], data.y[rows], updates.alpha.reshape(len(LOOKS), n)
     own, weight, rho = relation.covariance[t, t], relation.weight, relation.caution
-    image, w = (alpha * y) @ X, jobs.w + own / (weight * n) * updates.du
+    image, w = (alpha * y) @ X, jobs.models + own / (weight * n) * updates.du
     loss = np.maximum(0.0, 1.0 - y * (w @ X.T)).sum(axis=1) / len(data.y)
     ridge = weight / (2.0 * rho * own**2) * (w**2).sum(axis=1)
     pull = (w * image).sum(axis=1) / n

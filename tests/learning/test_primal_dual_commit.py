@@ -1,7 +1,11 @@
-"""A commit of many ragged updates is the commit of each alone, and a full step leaves the candidate's very bits."""
+"""A commit of many ragged updates is the commit of each alone, and a full step leaves the candidate's very bits.
+
+What arrived of a cell adds up to the same last bit, whatever else arrived.
+"""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -50,3 +54,33 @@ def test_every_update_that_arrived_moves_its_own_rows_its_own_share(
             full[offsets[terminal] : offsets[terminal + 1]] = True
         np.testing.assert_array_equal(found[full], expected[full])
         np.testing.assert_allclose(found, expected, rtol=4 * np.finfo(dtype).eps, atol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("kind", [KernelSolver, TorchSolver])
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    dtype=st.sampled_from([np.float64, np.float32]),
+    seed=st.integers(0, 10**6),
+)
+def test_changes_that_arrived_add_up_by_cell(kind: Any, sizes: list[int], dtype: Any, seed: int) -> None:
+    rng, T = np.random.default_rng(seed), sum(sizes)
+    solver = kind(np.ones((1, 3)), np.ones(1), [0, 1], make_loss("hinge"), dtype)
+    offsets, arrived = np.concatenate([[0], np.cumsum(sizes)]), rng.random(T) < 0.6
+    sent = rng.normal(size=(T, 3)).astype(dtype)
+    du: Any = sent if kind is KernelSolver else solver.alpha.new_tensor(sent)
+    none = np.zeros(T, np.int64)
+    updates = AscentUpdates(none, du, np.zeros((T, 2)), du[:0, 0], np.zeros(T + 1, np.int64))
+
+    total = solver.add_up(updates, arrived, offsets)
+    assert total.dtype == np.float64
+    for s, (first, last) in enumerate(pairwise(offsets.tolist())):
+        heard = sent[first:last][arrived[first:last]].astype(np.float64)
+        np.testing.assert_allclose(total[s], heard.sum(axis=0), atol=1e-14)
+        alone = AscentUpdates(none[first:last], du[first:last], np.zeros((last - first, 2)), du[:0, 0], offsets)
+        np.testing.assert_array_equal(solver.add_up(alone, arrived[first:last], [0, last - first])[0], total[s])
+    for wrong in ([0, T + 1], [1, T], [], [0, T, T - 1, T] if T else [0, 1, 0]):
+        with pytest.raises(ValueError, match="a rising sequence"):
+            solver.add_up(updates, arrived, np.array(wrong, int))
+    with pytest.raises(ValueError, match="a truth for each"):
+        solver.add_up(updates, np.append(arrived, True), offsets)

@@ -18,7 +18,7 @@ from learning.primal_dual.aggregation import SafeAggregation
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.certificate import Certificate, joint_certificate, task_certificate
 from learning.primal_dual.coupling import Coupling
-from learning.primal_dual.jobs import AscentJobs, Sampling
+from learning.primal_dual.jobs import AscentJobs, Sampling, host
 from learning.primal_dual.kernel_solver import KernelSolver
 from learning.primal_dual.losses import LOSSES, make_loss
 from learning.primal_dual.solver import LocalSolver
@@ -72,7 +72,7 @@ class Federation:
         )
         updates = self.solver.ascend(jobs)
         self.solver.commit(updates, np.full(len(who), True), np.full(len(who), self.aggregation.gamma))
-        np.add.at(self.W, task, self.aggregation.gamma / lam_n[:, None] * updates.du)
+        np.add.at(self.W, task, self.aggregation.gamma / lam_n[:, None] * host(updates.du))
         self.rounds += 1
         return updates.gap
 

@@ -212,6 +212,26 @@ def test_every_compiled_step_equals_the_losses_own_over_a_wide_range(name: str) 
     np.testing.assert_allclose(found, loss.step(a, m, y, q), rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("kind", [KernelSolver, TorchSolver])
+def test_jobs_that_were_sent_one_of_a_few_models_start_from_it(kind: Any) -> None:
+    rng = np.random.default_rng(3)
+    data, loss = random_data(rng, "logistic"), make_loss("logistic")
+    solver, jobs = kind(*data, loss), random_jobs(rng, KernelSolver(*data, loss), 8, Sampling.UNIFORM)
+    few, sent = rng.normal(size=(3, jobs.w.shape[1])), rng.integers(0, 3, 8)
+    own, shared = solver.ascend(replace(jobs, w=few[sent])), solver.ascend(replace(jobs, w=few, sent=sent))
+    np.testing.assert_array_equal(shared.alpha, own.alpha)
+    np.testing.assert_array_equal(shared.du, own.du)
+    np.testing.assert_array_equal(shared.gap, own.gap)
+    np.testing.assert_array_equal(solver.sums(jobs.terminals, few, sent), solver.sums(jobs.terminals, few[sent]))
+    for wrong in (sent - sent.max() - 1, sent - sent.max() + 3):
+        with pytest.raises(ValueError, match=r"models sent .* from 0 to 2"):
+            solver.ascend(replace(jobs, w=few, sent=wrong))
+    with pytest.raises(ValueError, match="sent has shape"):
+        replace(jobs, w=few, sent=sent[:7])
+    with pytest.raises(ValueError, match=r"sent \(7,\): allowed"):
+        solver.sums(jobs.terminals, few, sent[:7])
+
+
 @pytest.mark.parametrize("sampling", list(Sampling))
 @pytest.mark.parametrize("name", ["hinge", "squared"])
 def test_long_ascents_of_unequal_length_equal_the_tensor_ascent(name: str, sampling: Sampling) -> None:
@@ -316,7 +336,7 @@ def test_single_precision_agrees_with_double_to_its_own_rounding(name: str) -> N
     expected = double.ascend(jobs)
     for solver in (single, tensors):
         found = solver.ascend(jobs)
-        assert found.du.dtype == np.float32
+        assert np.asarray(found.du).dtype == np.float32
         np.testing.assert_allclose(found.du, expected.du, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(found.gap, expected.gap, rtol=1e-4, atol=1e-4)
 

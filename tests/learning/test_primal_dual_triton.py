@@ -186,7 +186,7 @@ def test_a_hundred_rounds_of_safely_added_updates_end_where_the_processor_ends(
             updates = solver.ascend(jobs)
             assert np.isnan(updates.gap).all()
             solver.commit(updates, np.full(3, True), one)
-            w += updates.du.sum(axis=0) / lam_n
+            w += solver.add_up(updates, np.full(3, True), [0, 3])[0] / lam_n
     (host, card), sent = solvers, np.tile(models[0], (3, 1))
     assert_close(models[1], models[0], tolerance)
     assert_close(card.duals(), host.duals(), tolerance)
@@ -203,12 +203,14 @@ def test_updates_and_gaps_of_ragged_idle_and_repeated_terminals_agree(name: str,
     for solver in (host, card):
         solver.commit(solver.ascend(first), np.array([True, True, False, True, True]), np.full(5, 0.7))
     a, b = host.ascend(second), card.ascend(second)
-    assert b.du.dtype == dtype and b.gap.dtype == np.float64
+    assert b.du.cpu().numpy().dtype == dtype and b.gap.dtype == np.float64
     np.testing.assert_array_equal(b.offsets, a.offsets)
     assert_close(b.alpha.cpu().numpy(), a.alpha, tolerance)
-    assert_close(b.du, a.du, tolerance)
+    assert_close(b.du.cpu().numpy(), a.du, tolerance)
     assert_close(b.gap, a.gap, tolerance)
     assert np.all(b.gap >= 0.0)
+    arrived, together = np.array([True, False, True, True, True]), np.array([0, 3, 3, 5])
+    assert_close(card.add_up(b, arrived, together), host.add_up(a, arrived, together), tolerance)
     np.testing.assert_array_equal(b.split([2, 3])[1].alpha.cpu().numpy(), b.alpha[b.offsets[2] :].cpu().numpy())
 
 
@@ -219,7 +221,7 @@ def test_any_number_of_features_is_padded_without_a_trace(d: int) -> None:
     jobs = ascent_jobs([0, 2, 3], d=d)
     a, b = host.ascend(jobs), card.ascend(jobs)
     assert_close(b.alpha.cpu().numpy(), a.alpha, 1e-10)
-    assert_close(b.du, a.du, 1e-10)
+    assert_close(b.du.cpu().numpy(), a.du, 1e-10)
     assert_close(b.gap, a.gap, 1e-10)
 
 
@@ -275,10 +277,27 @@ def test_minibatch_descent_agrees(name: str, batch: int, dtype: Any, tolerance: 
 
 
 @on_device
+@pytest.mark.parametrize(("dtype", "tolerance"), PRECISIONS)
+def test_jobs_that_were_sent_one_of_a_few_models_start_from_it(dtype: Any, tolerance: float) -> None:
+    host, card = pair("smoothed_hinge", dtype)
+    few, sent = np.random.default_rng(3).normal(size=(2, 5)), np.array([1, 0, 1, 1])
+    each = ascent_jobs([0, 2, 3, 4], w=few[sent])
+    shared = replace(each, w=few, sent=sent)
+    for solver in (host, card):
+        own, found = solver.ascend(each), solver.ascend(shared)
+        assert bool((found.alpha == own.alpha).all()) and bool((found.du == own.du).all())
+        np.testing.assert_array_equal(found.gap, own.gap)
+        np.testing.assert_array_equal(solver.sums([0, 2, 3, 4], few, sent), solver.sums([0, 2, 3, 4], few[sent]))
+    assert_close(card.sums([4, 1], few, np.array([0, 0])), host.sums([4, 1], few, np.array([0, 0])), tolerance)
+
+
+@on_device
 def test_an_empty_batch_of_jobs_is_no_work_and_bad_input_is_refused() -> None:
     _, solver = pair("hinge")
     assert solver.ascend(ascent_jobs([])).du.shape == (0, 5)
     assert solver.sums(np.array([], int), np.zeros((0, 5))).shape == (0, 3)
+    nothing = solver.ascend(ascent_jobs([]))
+    np.testing.assert_array_equal(solver.add_up(nothing, np.zeros(0, bool), [0, 0, 0]), np.zeros((2, 5)))
     assert solver.dual_image(np.array([], int)).shape == (0, 5)
     with pytest.raises(ValueError, match="from 0 to 4"):
         solver.ascend(ascent_jobs([5]))
