@@ -12,10 +12,7 @@ from analysis.curves import AUC, BALANCED_ACCURACY, WORST_TASK, Measure, TrialSt
 from analysis.intervals import mean_interval
 from analysis.load import Experiment
 from analysis.quantities import BYTES, COST, ENERGY, RESOURCES, TIME, Resource, resource, score, signed
-from analysis.summaries import reference_means
-
-CHANCE = 0.5
-"""Balanced accuracy of always answering one class."""
+from analysis.summaries import final_by_task, reference_means
 
 _WORDS = {"time": TIME, "energy": ENERGY, "cost": COST, "byte": BYTES, "traffic": BYTES}
 
@@ -148,10 +145,17 @@ def _final_score(experiment: Experiment, states: Sequence[TrialStates]) -> Findi
     text = f"Final balanced accuracy ({experiment.split} split, mean over tasks and {_seeds(experiment)}): {scores}."
     mine = estimates.get(experiment.flagship)
     # With one seed there is no lower limit, hence nothing that shows more than chance.
-    if mine is not None and len(experiment.seeds) > 1 and not float(mine.low) > CHANCE:
+    chance = _chance(experiment, states)
+    if mine is not None and len(experiment.seeds) > 1 and not float(mine.low) > chance:
         name = experiment.label(experiment.flagship)
-        return Finding(f"{text} {name} is not shown to beat always answering one class ({CHANCE}).", "bad")
+        return Finding(f"{text} {name} is not shown to beat always answering one class ({score(chance)}).", "bad")
     return Finding(text)
+
+
+def _chance(experiment: Experiment, states: Sequence[TrialStates]) -> float:
+    """Mean balanced accuracy of always answering one class, over the tasks that have a balanced accuracy."""
+    means = final_by_task(experiment, states=states).groupby("task", sort=False)["mean"].mean()
+    return float(experiment.chance_of(means.index[means.notna()]).mean())
 
 
 def _seeds(experiment: Experiment) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 ENERGY_COMPONENTS: Mapping[str, str] = {
@@ -93,6 +94,7 @@ class Experiment:
         host, versions: what it ran on, as recorded.
         methods: in recorded order; `flagship` is the key of the one the others are compared with.
         budget: only the limits that were set, by `time_s`, `energy_j`, `energy_per_terminal_j`, `bytes`, `cost`.
+        chance: balanced accuracy of always answering one class, of tasks in which it is not one half.
         trials: one row a (method, seed): `ended_by` and what was spent in total.
         rounds, tasks, terminals, base_stations, participation, coverage, references, handovers: the recorded tables;
             `coverage` and `references` are empty where none was computed, `handovers` where nobody moves.
@@ -112,6 +114,7 @@ class Experiment:
     methods: tuple[Method, ...]
     flagship: str
     budget: Mapping[str, float]
+    chance: Mapping[str, float]
     trials: pd.DataFrame
     rounds: pd.DataFrame
     tasks: pd.DataFrame
@@ -136,6 +139,10 @@ class Experiment:
     def split(self) -> str:
         """The split that is reported: the test split where it was recorded, the validation split otherwise."""
         return "test" if (self.tasks["split"] == "test").any() else "validation"
+
+    def chance_of(self, tasks: Iterable[str]) -> np.ndarray:
+        """(tasks,) balanced accuracy of always answering one class."""
+        return np.array([self.chance.get(str(task), 0.5) for task in tasks])
 
     def label(self, key: str) -> str:
         """Reader's name of a method; raises KeyError for a key the experiment does not have."""
@@ -230,6 +237,7 @@ def _assemble(root: Path, run: dict[str, Any], tables: dict[str, pd.DataFrame]) 
         ),
         flagship=str(run["flagship"]),
         budget={name: float(limits[name]) for name in _BUDGET_FIELDS if limits.get(name) is not None},
+        chance={str(task): float(level) for task, level in (run.get("chance") or {}).items()},
         trials=trials.astype(dict.fromkeys(_TRIAL_COLUMNS[3:], float)),
         **tables,
     )

@@ -150,8 +150,8 @@ def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
     halves = final.assign(half=(final["high"] - final["low"]) / 2).pivot(index="task", columns="method", values="half")
     methods = [method for method in experiment.ordered_methods if method.key in means]
     worst = {method.key: worst_task(final, method.key) for method in methods}
-    body = []
-    for task in means.index:
+    body, chance = [], np.where(means.notna().any(axis=1), experiment.chance_of(means.index), np.nan)
+    for task, level in zip(means.index, chance.tolist(), strict=True):
         cells = []
         for method in methods:
             half = float(halves.loc[task, method.key])
@@ -159,10 +159,12 @@ def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
             cells.append(
                 Cell(score(float(means.loc[task, method.key])), "" if pd.isna(half) else f"± {score(half)}", style)
             )
-        body.append((Cell(str(task)), *cells, Cell("0.500", style="muted")))
+        body.append((Cell(str(task)), *cells, Cell(score(level), style="muted")))
     overall = [Cell(score(float(means[method.key].mean()))) for method in methods]
-    body.append((Cell("Mean over tasks", style="total"), *overall, Cell("0.500", style="muted")))
-    header = ("Task", *(method.label for method in methods), "Majority class")
+    body.append(
+        (Cell("Mean over tasks", style="total"), *overall, Cell(score(float(pd.Series(chance).mean())), style="muted"))
+    )
+    header = ("Task", *(method.label for method in methods), "Always one class")
     return Table(header, tuple(body), f"Final balanced accuracy on the {experiment.split} split, mean over seeds")
 
 

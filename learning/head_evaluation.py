@@ -11,7 +11,7 @@ from scipy.special import log_softmax
 
 from learning.class_metrics import evaluate_class_tasks
 from learning.data.federate import Evaluation
-from learning.data.targets import Target, Targets
+from learning.data.targets import Target, Targets, head_name
 from learning.deferred import DeferredQueue, Pending
 from learning.evaluation import MEASURES, SPLITS, Evaluator, copied
 from learning.metrics import evaluate_tasks
@@ -131,9 +131,7 @@ class HeadEvaluator(Evaluator):
 
     def _rows_of(self, task: int, target: Target, of_splits: list[list[float]]) -> list[dict[str, Any]]:
         """Return one head's row of each split."""
-        several = len(self._heads.targets[task]) > 1
-        name = f"{self._names[task]} {target.name}" if several else self._names[task]
-        rows = []
+        name, rows = head_name(self._names[task], target, self._heads.targets[task]), []
         for split, counts, numbers in zip(SPLITS, self._counts, of_splits, strict=True):
             measured = dict(zip(self._measures, numbers, strict=True))
             rows.append({"task": name, "split": split, **measured, "samples": counts[task]})

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.data.federate import Evaluation, Federation
+from learning.data.targets import head_name
 from learning.metrics import TaskMetrics, evaluate_tasks, majority_baseline
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.losses import Loss
@@ -44,6 +45,22 @@ def references(federation: Federation, loss: Loss, lambda1: float, lambda2: floa
     for name, couplings in families.items():
         rows.append(_tuned(name, federation, loss, couplings))
     return rows
+
+
+def chance_levels(federation: Federation) -> dict[str, float]:
+    """Return the balanced accuracy of always answering one class, by recorded task, where that is not one half.
+
+    It is 1 / C for the C classes among a task's test rows (validation rows, if there is no test), as balanced accuracy
+    is the mean recall of the classes there are.
+    """
+    held_out, levels = federation.test if len(federation.test.y) else federation.validation, {}
+    for b, targets in enumerate(federation.targets):
+        labels = held_out.labels[held_out.task_offsets[b] : held_out.task_offsets[b + 1]]
+        for target, column in zip(targets, labels.T, strict=False):
+            found = len(np.unique(column)) if target.kind == "classes" else 2
+            if found > 2:
+                levels[head_name(federation.task_names[b], target, targets)] = 1.0 / found
+    return levels
 
 
 def _tuned(name: str, federation: Federation, loss: Loss, couplings: tuple[float, ...]) -> Row:

@@ -85,7 +85,12 @@ def _keep_failure(job: Job, message: Message, console: Any) -> None:
 
 
 def collect(
-    scenario: Scenario, root: Path, finished: Sequence[Trial], methods: Sequence[Mapping[str, str]], wall_s: float
+    scenario: Scenario,
+    root: Path,
+    finished: Sequence[Trial],
+    methods: Sequence[Mapping[str, str]],
+    chance: Mapping[str, float],
+    wall_s: float,
 ) -> None:
     """Join the tables of all finished trials and describe the run.
 
@@ -94,6 +99,7 @@ def collect(
         root: its result folder.
         finished: trials, at least one.
         methods: key, label and description of each method.
+        chance: balanced accuracy of always answering one class, of tasks in which it is not one half.
         wall_s: how long it took.
     """
     folders = [root / "trials" / trial.name for trial in finished]
@@ -120,6 +126,7 @@ def collect(
             "budget": {
                 name: getattr(limits, name) for name in ("time_s", "energy_j", "energy_per_terminal_j", "bytes", "cost")
             },
+            "chance": dict(chance),
             "trials": [{key: value for key, value in record.items() if key != "fingerprint"} for record in records],
         },
     )

@@ -133,7 +133,7 @@ def _outcomes() -> tuple[Exhibit, ...]:
             "tasks",
             "tasks",
             "Final balanced accuracy of every task, mean over {seeds}, sorted by the flagship. The dotted line is what"
-            " always answering the majority class scores.",
+            " always answering one class scores.",
             draw_tasks,
             _always,
         ),

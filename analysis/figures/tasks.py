@@ -42,8 +42,9 @@ def draw_tasks(experiment: Experiment) -> Figure:
                 alpha=1.0 if flag else 0.9,
             )  # fmt: skip
     low, high = float(np.nanmin(shown.to_numpy())), float(np.nanmax(shown.to_numpy()))
-    axes.axvline(0.5, color=FAINT, linewidth=0.8, linestyle=(0, (0.8, 1.2)), zorder=1.5)
-    axes.set_xlim(min(low, 0.5) - 0.03, high + 0.03)
+    chance = experiment.chance_of(shown.index)
+    axes.vlines(chance, rows - 0.5, rows + 0.5, color=FAINT, linewidth=0.8, linestyle=(0, (0.8, 1.2)), zorder=1.5)
+    axes.set_xlim(min(low, chance.min()) - 0.03, high + 0.03)
     axes.set_ylim(-0.5, len(shown) - 0.5)
     axes.set_yticks(rows, [_short(task) for task in shown.index], fontsize=7 if len(shown) <= 20 else 6)
     axes.tick_params(axis="y", length=0)
@@ -55,7 +56,7 @@ def draw_tasks(experiment: Experiment) -> Figure:
     return figure
 
 
-def _short(task: object, length: int = 18) -> str:
+def _short(task: object, length: int = 20) -> str:
     text = str(task)
     return text if len(text) <= length else f"{text[: length - 1]}…"
 

@@ -42,6 +42,11 @@ def plain_targets(loss: str) -> Targets:
     return (Target("values" if loss == "squared" else "binary"),)
 
 
+def head_name(task: str, target: Target, of_task: Targets) -> str:
+    """Return what records call a head: by its task, and by its target too if the task has several."""
+    return f"{task} {target.name}" if len(of_task) > 1 else task
+
+
 def one_kind(targets: Sequence[Targets]) -> bool:
     """Return whether all tasks have the same label spaces, so that one model can serve them all."""
     return len({tuple((target.kind, target.outputs) for target in each) for each in targets}) <= 1

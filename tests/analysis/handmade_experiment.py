@@ -26,6 +26,7 @@ def handmade(
     flagship: str = "ours",
     budget: Mapping[str, float] | None = None,
     rates: Mapping[str, float] | None = None,
+    chance: Mapping[str, float] | None = None,
     **tables: pd.DataFrame,
 ) -> Experiment:
     """An experiment from its task records.
@@ -33,6 +34,7 @@ def handmade(
     Args:
         trials: (method, seed) -> records, in the order a recorder would write them.
         rates: joules, cost units and bytes spent a second (one by default); the AUC equals the balanced accuracy.
+        chance: of tasks in which always answering one class does not score one half.
         tables: other recorded tables, by name.
     """
     rate = {"energy_j": 1.0, "cost": 1.0, "bytes": 1.0} | dict(rates or {})
@@ -61,6 +63,7 @@ def handmade(
         methods=tuple(Method(key, key.capitalize()) for key in methods),
         flagship=flagship,
         budget=dict(budget or {}),
+        chance=dict(chance or {}),
         trials=pd.DataFrame(finished),
         **described,
     )

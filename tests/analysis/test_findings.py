@@ -11,7 +11,8 @@ from analysis.compare import compare_at_levels
 from analysis.curves import trial_states
 from analysis.findings import Findings, binding_resource, listed, state_findings
 from analysis.load import Experiment
-from analysis.quantities import BYTES, COST, ENERGY, TIME, Resource
+from analysis.quantities import BYTES, COST, ENERGY, TIME, Resource, score
+from analysis.tables import task_table
 from analysis.targets import resource_to_target
 from tests.analysis.handmade_experiment import handmade, steps
 
@@ -85,8 +86,21 @@ def test_a_method_run_alone_is_not_compared() -> None:
 
 def test_a_flagship_at_chance_is_said_to_be_at_chance() -> None:
     experiment = handmade({("ours", seed): steps(0.5, 0.5 + NOISE[seed]) for seed in range(4)})
-    assert "Ours is not shown to beat always answering one class (0.5)" in _text(_findings(experiment))
+    assert "Ours is not shown to beat always answering one class (0.500)" in _text(_findings(experiment))
     assert "always answering one class" not in _text(_findings(_against(a=0.6)))
+
+
+def test_chance_is_that_of_the_tasks_there_are() -> None:
+    trials = {
+        ("ours", seed): [*steps(0.1, 0.3 + NOISE[seed], task="a"), *steps(0.5, 0.5, task="b")] for seed in range(4)
+    }
+    for levels, beaten in (({}, False), ({"a": 0.1}, True), ({"a": 0.3}, False), ({"c": 0.1}, False)):
+        experiment = handmade(trials, chance=levels)
+        said = "always answering one class" in _text(_findings(experiment))
+        assert said != beaten
+        table = task_table(experiment, trial_states(experiment))
+        level = levels.get("a", 0.5)
+        assert [row[-1].text for row in table.rows] == [score(each) for each in (level, 0.5, (level + 0.5) / 2)]
 
 
 def test_trials_that_left_no_record_are_named() -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from learning.class_metrics import evaluate_class_tasks
 from learning.data.federate import Evaluation, Federation
+from learning.data.targets import Target
 from learning.metrics import evaluate_tasks, majority_baseline
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.losses import make_loss
-from learning.references import LAMBDA1_GRID, LAMBDA2_GRID, references
+from learning.references import LAMBDA1_GRID, LAMBDA2_GRID, chance_levels, references
 from tests.learning.driving import SCENARIO, UNRELIABLE, random_federation, scenario_of, setting_for, simulated
 
 NAMES = ["majority class", "multi-task optimum", "multi-task, tuned", "per-task, tuned", "pooled, tuned"]
@@ -115,3 +117,20 @@ def test_tasks_with_one_class_to_test_on_have_no_balanced_accuracy_and_cause_no_
     for row in lines:
         assert np.isnan([row["balanced_accuracy"], row["auc"], row["worst_balanced_accuracy"]]).all()
         assert 0.0 <= row["accuracy"] <= 1.0
+
+
+def test_chance_is_what_a_constant_answer_scores_on_the_rows_kept_back(federation: Federation) -> None:
+    assert chance_levels(federation) == {}
+    offsets, rng = np.array([0, 30, 60, 62]), np.random.default_rng(0)
+    classes = np.concatenate([rng.permutation(30) % 5, rng.permutation(30) % 3, [0, 1]]).astype(float)
+    others, values = rng.choice([-1.0, 1.0], 62), rng.normal(size=62)
+    rows = Evaluation(np.zeros((62, 2)), classes, offsets, np.column_stack([others, values]))
+    none = Evaluation(np.zeros((0, 2)), np.zeros(0), np.zeros(4, int))
+    several = (Target("classes", "which", 5), Target("binary", "side"), Target("values", "much"))
+    targets = (several, (Target("classes", classes=5),), several)
+    levels = chance_levels(replace(federation, targets=targets, test=rows, validation=none))
+    names = federation.task_names
+    assert levels == {f"{names[0]} which": 1 / 5, names[1]: 1 / 3}
+    constant = evaluate_class_tasks(np.tile([0.0, 0, 1, 0, 0], (62, 1)), classes, offsets).balanced_accuracy
+    np.testing.assert_allclose(constant[:2], list(levels.values()))
+    assert chance_levels(replace(federation, targets=targets, test=none, validation=rows)) == levels
