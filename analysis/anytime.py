@@ -7,15 +7,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.compare import resource_total
-from analysis.curves import BALANCED_ACCURACY, TrialStates, task_curves, trial_states
+from analysis.curves import TrialStates, task_curves, trial_states
 from analysis.load import Experiment
 from analysis.quantities import Resource
+from analysis.scales import scale_of
 
 Floats = NDArray[np.float64]
 
 
 def mean_scores(experiment: Experiment, resource: Resource) -> pd.DataFrame:
-    """Balanced accuracy of every task and method, mean over what is spent of a resource and over seeds.
+    """The main measure of every task and method, mean over what is spent of a resource and over seeds.
 
     The amount is the same for all: the budget, or the most that any trial spent. A trial that ended before keeps its
     last score; a task that some method has no score for is left out.
@@ -23,20 +24,20 @@ def mean_scores(experiment: Experiment, resource: Resource) -> pd.DataFrame:
     Returns:
         (tasks, methods).
     """
-    states = trial_states(experiment)
-    total = resource_total(experiment, task_curves(states, BALANCED_ACCURACY), resource.key).amount
+    states, main = trial_states(experiment), scale_of(experiment).main
+    total = resource_total(experiment, task_curves(states, main), resource.key).amount
     columns: dict[str, list[pd.Series]] = {}
     for state in states:
-        scores = pd.Series(while_spent(state, resource.key, total), index=list(state.tasks))
+        scores = pd.Series(while_spent(state, resource.key, total, main.metric), index=list(state.tasks))
         columns.setdefault(state.method, []).append(scores)
     means = {method: pd.concat(found, axis=1).mean(axis=1) for method, found in columns.items()}
     return pd.DataFrame(means).dropna()
 
 
-def while_spent(state: TrialStates, resource: str, total: float) -> Floats:
-    """(tasks,) means of each task's balanced accuracy, a step function, over amounts from 0 to ``total``."""
+def while_spent(state: TrialStates, resource: str, total: float, metric: str) -> Floats:
+    """(tasks,) means of each task's metric, a step function, over amounts from 0 to ``total``."""
     spent = np.clip(np.append(state.spent[resource], np.inf), 0.0, total)
     widths = np.diff(spent)
     if total <= 0.0:
-        return state.values(BALANCED_ACCURACY.metric)[-1]
-    return np.asarray(widths @ state.values(BALANCED_ACCURACY.metric) / total, np.float64)
+        return state.values(metric)[-1]
+    return np.asarray(widths @ state.values(metric) / total, np.float64)

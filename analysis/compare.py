@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from analysis.curves import AUC, BALANCED_ACCURACY, Measure, TrialCurve, TrialStates, task_curves, trial_states
+from analysis.curves import Measure, TrialCurve, TrialStates, task_curves, trial_states
 from analysis.intervals import mean_interval
 from analysis.load import Experiment
 from analysis.quantities import RESOURCES
+from analysis.scales import scale_of
 
 LEVELS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Shares of a budget at which methods are compared."""
@@ -74,13 +75,14 @@ def resource_total(experiment: Experiment, curves: Sequence[TrialCurve], resourc
 
 def compare_at_levels(
     experiment: Experiment,
-    measures: Sequence[Measure] = (BALANCED_ACCURACY, AUC),
+    measures: Sequence[Measure] | None = None,
     levels: Sequence[float] = LEVELS,
     states: Sequence[TrialStates] | None = None,
 ) -> pd.DataFrame:
     """Flagship against each other method, at each level of each resource.
 
     Args:
+        measures: what is compared; by default what suits the labels.
         states: task histories, to share work between analyses; read from the experiment by default.
 
     Returns:
@@ -91,7 +93,7 @@ def compare_at_levels(
     """
     states = trial_states(experiment) if states is None else states
     rows = []
-    for measure in measures:
+    for measure in scale_of(experiment).compared if measures is None else measures:
         curves = task_curves(states, measure)
         for entry in RESOURCES:
             total = resource_total(experiment, curves, entry.key)

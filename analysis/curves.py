@@ -32,6 +32,12 @@ class Measure:
 BALANCED_ACCURACY = Measure("Balanced accuracy", "balanced_accuracy")
 AUC = Measure("AUC", "auc")
 WORST_TASK = Measure("Worst-task balanced accuracy", "balanced_accuracy", "worst")
+R2 = Measure("R²", "r2")
+WORST_R2 = Measure("Worst-task R²", "r2", "worst")
+
+
+FLOORS = {"r2": -1.0}
+"""What counts at least, by metric: without it, one model that has diverged would decide every mean."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +88,13 @@ class TrialStates:
     rows: pd.DataFrame
 
     def values(self, metric: str) -> Floats:
-        """(events, tasks) last recorded metric; NaN before a task's first record and where NaN was recorded."""
+        """(events, tasks) last recorded metric, at least its floor; NaN before a task's first record and where there is
+        none.
+        """
+        if metric not in self.rows:
+            return np.full(self.latest.shape, np.nan)
         column = self.rows[metric].to_numpy(dtype=float)
-        return np.where(self.latest >= 0, column[self.latest], np.nan)
+        return np.where(self.latest >= 0, np.maximum(column, FLOORS.get(metric, -np.inf))[self.latest], np.nan)
 
     def curve(self, measure: Measure) -> TrialCurve:
         """The measure over time. A task whose metric is never defined (one class only) is left out;

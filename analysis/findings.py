@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.compare import HIGHER, LEVELS, LOWER, NOT_SHOWN, compare_at_levels
-from analysis.curves import AUC, BALANCED_ACCURACY, WORST_TASK, Measure, TrialStates, task_curves
+from analysis.curves import Measure, TrialStates, task_curves
 from analysis.intervals import mean_interval
 from analysis.load import Experiment
 from analysis.quantities import BYTES, COST, ENERGY, RESOURCES, TIME, Resource, resource, score, signed
+from analysis.scales import chance_of, scale_of
 from analysis.summaries import final_by_task, reference_means
 
 _WORDS = {"time": TIME, "energy": ENERGY, "cost": COST, "byte": BYTES, "traffic": BYTES}
@@ -57,18 +58,19 @@ def state_findings(
     experiment: Experiment, levels: pd.DataFrame, targets: pd.DataFrame, states: Sequence[TrialStates]
 ) -> Findings:
     """Sentences from the tables of `compare_at_levels` and `resource_to_target`."""
-    bound = binding_resource(experiment)
-    worst = compare_at_levels(experiment, (WORST_TASK,), (1.0,), states)
+    bound, scale = binding_resource(experiment), scale_of(experiment)
+    worst = compare_at_levels(experiment, (scale.worst,), (1.0,), states)
     everything = pd.concat([levels, worst], ignore_index=True) if len(worst) else levels
     full = everything[(everything["resource"] == bound.key) & (everything["level"] == 1.0)]
-    headline, tone = _headline(experiment, _of(full, BALANCED_ACCURACY), bound)
+    headline, tone = _headline(experiment, _of(full, scale.main), bound)
+    also = None if scale.also is None else _also(experiment, _of(full, scale.also), f"In {scale.also.name}")
     points = [
         _missing(experiment, states),
         _final_score(experiment, states),
-        _where_lower(experiment, _of(levels, BALANCED_ACCURACY)),
-        _tally(experiment, _of(levels, BALANCED_ACCURACY)),
-        _also(experiment, _of(full, AUC), "In AUC"),
-        _also(experiment, _of(full, WORST_TASK), "For the worst task's balanced accuracy"),
+        _where_lower(experiment, _of(levels, scale.main)),
+        _tally(experiment, _of(levels, scale.main)),
+        also,
+        _also(experiment, _of(full, scale.worst), f"For the worst task's {scale.words}"),
         _to_target(experiment, targets, bound),
         _to_optimum(experiment, states),
     ]
@@ -130,32 +132,33 @@ def _headline(experiment: Experiment, rows: pd.DataFrame, bound: Resource) -> tu
         where = f"At the end, with up to {amount} of {bound.name} spent"
     if len(experiment.seeds) < 2:
         return f"{where}, one seed alone cannot show a difference between methods.", "plain"
-    sentence = f"{where}, {_verdicts(experiment, rows)} in balanced accuracy averaged over tasks."
+    sentence = f"{where}, {_verdicts(experiment, rows)} in {scale_of(experiment).words} averaged over tasks."
     return sentence, _tone(list(rows["verdict"]))
 
 
 def _final_score(experiment: Experiment, states: Sequence[TrialStates]) -> Finding:
     """Every method's final mean, best first; tells if the flagship is not above chance."""
     finals: dict[str, list[float]] = {}
-    for curve in task_curves(states, BALANCED_ACCURACY):
+    scale = scale_of(experiment)
+    for curve in task_curves(states, scale.main):
         finals.setdefault(curve.method, []).append(float(curve.value[-1]))
     estimates = {method: mean_interval(values) for method, values in finals.items()}
     order = sorted(estimates, key=lambda method: -float(estimates[method].mean))
     scores = listed([f"{experiment.label(key)} {score(float(estimates[key].mean))}" for key in order])
-    text = f"Final balanced accuracy ({experiment.split} split, mean over tasks and {_seeds(experiment)}): {scores}."
+    text = f"Final {scale.words} ({experiment.split} split, mean over tasks and {_seeds(experiment)}): {scores}."
     mine = estimates.get(experiment.flagship)
     # With one seed there is no lower limit, hence nothing that shows more than chance.
     chance = _chance(experiment, states)
     if mine is not None and len(experiment.seeds) > 1 and not float(mine.low) > chance:
         name = experiment.label(experiment.flagship)
-        return Finding(f"{text} {name} is not shown to beat always answering one class ({score(chance)}).", "bad")
+        return Finding(f"{text} {name} is not shown to beat {scale.no_learning} ({score(chance)}).", "bad")
     return Finding(text)
 
 
 def _chance(experiment: Experiment, states: Sequence[TrialStates]) -> float:
-    """Mean balanced accuracy of always answering one class, over the tasks that have a balanced accuracy."""
+    """Mean score of the answer that takes no learning, over the tasks that have a score."""
     means = final_by_task(experiment, states=states).groupby("task", sort=False)["mean"].mean()
-    return float(experiment.chance_of(means.index[means.notna()]).mean())
+    return float(chance_of(experiment, means.index[means.notna()]).mean())
 
 
 def _seeds(experiment: Experiment) -> str:
@@ -186,7 +189,7 @@ def _tally(experiment: Experiment, rows: pd.DataFrame) -> Finding | None:
     numbers = {verdict: int(counts.get(verdict, 0)) for verdict in (HIGHER, LOWER, NOT_SHOWN)}
     return Finding(
         f"Of {len(rows)} paired comparisons ({rows['resource'].nunique()} resources, {len(LEVELS)} levels each,"
-        f" {rows['other'].nunique()} methods) balanced accuracy is higher in {numbers[HIGHER]}, lower in"
+        f" {rows['other'].nunique()} methods) {scale_of(experiment).words} is higher in {numbers[HIGHER]}, lower in"
         f" {numbers[LOWER]}, and no difference is shown in {numbers[NOT_SHOWN]}. The intervals are not corrected"
         " for their number: between equal methods, about one in twenty would show a difference."
     )
@@ -208,6 +211,7 @@ def _to_target(experiment: Experiment, targets: pd.DataFrame, bound: Resource) -
     rows = rows[rows["target"] == target].set_index("method")
     if experiment.flagship not in rows.index:
         return None
+    scale = scale_of(experiment)
     clauses = [f"{experiment.label(experiment.flagship)} needs {_needed(rows, experiment.flagship, bound)}"]
     least = rows["median"].drop(experiment.flagship)
     if len(least) and least.min() < float("inf"):
@@ -215,7 +219,7 @@ def _to_target(experiment: Experiment, targets: pd.DataFrame, bound: Resource) -
         clauses.append(f"of the others {experiment.label(other)} needs least, {_needed(rows, other, bound)}")
     elif len(least):
         clauses.append("no other method reaches it in most of its seeds")
-    return Finding(f"To reach a balanced accuracy of {score(target)}, {'; '.join(clauses)}.")
+    return Finding(f"To reach {scale.article} {scale.words} of {score(target)}, {'; '.join(clauses)}.")
 
 
 def _needed(rows: pd.DataFrame, method: str, bound: Resource) -> str:
@@ -231,8 +235,9 @@ def _to_optimum(experiment: Experiment, states: Sequence[TrialStates]) -> Findin
     means = reference_means(experiment)
     if "multi-task optimum" not in means.index or experiment.split != "test":
         return None
-    optimum = float(means["balanced_accuracy"]["multi-task optimum"])
-    curves = task_curves([s for s in states if s.method == experiment.flagship], BALANCED_ACCURACY)
+    main = scale_of(experiment).main
+    optimum = float(means[main.metric]["multi-task optimum"])
+    curves = task_curves([s for s in states if s.method == experiment.flagship], main)
     final = float(mean_interval([float(curve.value[-1]) for curve in curves]).mean) if curves else float("nan")
     name = experiment.label(experiment.flagship)
     return Finding(

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 ENERGY_COMPONENTS: Mapping[str, str] = {
@@ -34,7 +33,7 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "tasks": (
         *(*_TRIAL, "event", "cloud_round", "time_s", "energy_j", "cost", "bytes", "task", "split"),
-        *("accuracy", "balanced_accuracy", "auc", "log_loss", "samples"),
+        *("accuracy", "balanced_accuracy", "auc", "log_loss", "rmse", "r2", "samples"),
     ),
     "terminals": (
         *(*_TRIAL, "terminal", "base_station", "device_class", "x_m", "y_m", "los", "uplink_snr_db"),
@@ -52,11 +51,14 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "references": (
         *("seed", "reference", "lambda1", "lambda2", "primal"),
-        *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy"),
+        *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy", "rmse", "r2", "worst_r2"),
     ),
 }
-_UNCERTIFIED = frozenset({"primal", "dual", "gap"})
-"""Columns that a run has only if one of its methods has dual variables."""
+_SOMETIMES = frozenset(
+    {"primal", "dual", "gap"}
+    | {"accuracy", "balanced_accuracy", "auc", "log_loss", "worst_balanced_accuracy", "rmse", "r2", "worst_r2"}
+)
+"""Columns that a run has only if a method has dual variables, or if labels are classes, or values."""
 _OPTIONAL_TABLES = frozenset({"references", "coverage", "handovers"})
 _TEXT_COLUMNS = frozenset(
     {"method", "event", "node", "task", "split", "terminal", "base_station", "device_class", "outcome"}
@@ -140,10 +142,6 @@ class Experiment:
         """The split that is reported: the test split where it was recorded, the validation split otherwise."""
         return "test" if (self.tasks["split"] == "test").any() else "validation"
 
-    def chance_of(self, tasks: Iterable[str]) -> np.ndarray:
-        """(tasks,) balanced accuracy of always answering one class."""
-        return np.array([self.chance.get(str(task), 0.5) for task in tasks])
-
     def label(self, key: str) -> str:
         """Reader's name of a method; raises KeyError for a key the experiment does not have."""
         return {method.key: method.label for method in self.methods}[key]
@@ -205,7 +203,7 @@ def _read_table(root: Path, name: str) -> pd.DataFrame:
         raise NotAnExperimentError(root, f"{path.name} cannot be read: {error}") from error
     if frame.empty and not len(frame.columns):  # a writer that had no row knew no columns either
         return pd.DataFrame({column: [] for column in columns})
-    frame = frame.assign(**{column: float("nan") for column in columns if column in _UNCERTIFIED - {*frame.columns}})
+    frame = frame.assign(**{column: float("nan") for column in columns if column in _SOMETIMES - {*frame.columns}})
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise NotAnExperimentError(root, f"{path.name} lacks column {missing[0]}")

@@ -52,6 +52,9 @@ def resource(key: str) -> Resource:
     return {entry.key: entry for entry in RESOURCES}[key]
 
 
+_LARGE = 1e3
+
+
 def number(value: float) -> str:
     """Three significant digits without an exponent where a reader can do without: 0.123, 12.3, 1,230."""
     if math.isnan(value):
@@ -77,5 +80,7 @@ def signed(value: float, decimals: int = 3) -> str:
 
 
 def score(value: float, decimals: int = 3) -> str:
-    """A metric, e.g. ``"0.742"``; a dash for NaN."""
-    return "–" if math.isnan(value) else f"{value:.{decimals}f}".replace("-", "−")
+    """A metric, e.g. ``"0.742"``; a dash for NaN, and three digits of what is a thousand and more."""
+    if not abs(value) < _LARGE:
+        return number(value)
+    return f"{value:.{decimals}f}".replace("-", "−")

@@ -10,7 +10,7 @@ from typing import Any
 from analysis import network_tables, tables
 from analysis.atomic import write_bytes
 from analysis.compare import compare_at_levels
-from analysis.curves import AUC, BALANCED_ACCURACY, WORST_TASK, TrialStates, task_curves, trial_states
+from analysis.curves import TrialStates, task_curves, trial_states
 from analysis.figures.convergence import convergence_rows
 from analysis.figures.registry import exhibits
 from analysis.figures.style import looks
@@ -19,6 +19,7 @@ from analysis.interactive import Charts, curve_chart, gather
 from analysis.load import Experiment, NotAnExperimentError, load_experiment
 from analysis.pages import Picture, draw_picture, fill
 from analysis.quantities import TIME, resource
+from analysis.scales import scale_of
 from analysis.targets import resource_to_target
 
 BUDGET_NAMES = {
@@ -57,7 +58,9 @@ def write_report(folder: str | Path) -> Path:
 
 def charts_of(experiment: Experiment, states: Sequence[TrialStates]) -> Charts | None:
     """Charts to look closer at what was learned, and at how near the optimum is."""
-    scores = {measure.name: task_curves(states, measure) for measure in (BALANCED_ACCURACY, WORST_TASK, AUC)}
+    scale = scale_of(experiment)
+    measures = (scale.main, scale.worst, *scale.compared[1:])
+    scores = {measure.name: task_curves(states, measure) for measure in measures}
     colours = looks(experiment)
     return gather(curve_chart(scores, colours), curve_chart(convergence_rows(experiment), colours, geometric=True))
 
@@ -67,15 +70,17 @@ def page_context(experiment: Experiment, states: Sequence[TrialStates], pictures
     levels = compare_at_levels(experiment, states=states)
     targets = resource_to_target(experiment, states=states)
     bound = binding_resource(experiment)
-    accuracy = tables.level_tables(experiment, levels, BALANCED_ACCURACY)
+    scale = scale_of(experiment)
+    compared = {measure.name: tables.level_tables(experiment, levels, measure) for measure in scale.compared}
     return {
         "experiment": experiment,
         "findings": state_findings(experiment, levels, targets, states),
         "pictures": pictures,
         "charts": charts_of(experiment, states),
         "bound": bound,
-        "main_levels": next((t for t in accuracy if t.caption.startswith(f"{bound.axis}:")), None),
-        "level_tables": {BALANCED_ACCURACY.name: accuracy, AUC.name: tables.level_tables(experiment, levels, AUC)},
+        "scale": scale,
+        "main_levels": next((t for t in compared[scale.main.name] if t.caption.startswith(f"{bound.axis}:")), None),
+        "level_tables": compared,
         "target_tables": [
             tables.target_table(experiment, targets, target) for target in sorted(targets["target"].unique())
         ],

@@ -11,20 +11,22 @@ from analysis.curves import TrialStates, trial_states
 from analysis.intervals import mean_interval
 from analysis.load import ENERGY_COMPONENTS, OUTCOMES, Experiment
 from analysis.quantities import RESOURCES
+from analysis.scales import scale_of
 
 FINISH_QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles that stand for a distribution of finishing times."""
 
 
 def final_by_task(
-    experiment: Experiment, metric: str = "balanced_accuracy", states: Sequence[TrialStates] | None = None
+    experiment: Experiment, metric: str | None = None, states: Sequence[TrialStates] | None = None
 ) -> pd.DataFrame:
-    """Last recorded metric of each task, over seeds.
+    """Last recorded metric of each task, the main one by default, over seeds.
 
     Returns:
         One row a (method, task): method, task, mean, low, high, seeds.
     """
     states = trial_states(experiment) if states is None else states
+    metric = scale_of(experiment).main.metric if metric is None else metric
     frames = []
     for method in experiment.ordered_methods:
         columns = [

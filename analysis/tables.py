@@ -14,6 +14,7 @@ from analysis.figures.tasks import worst_task
 from analysis.intervals import mean_interval
 from analysis.load import ENERGY_COMPONENTS, OUTCOMES, Experiment
 from analysis.quantities import CARBON, DURATION, ENERGY, RESOURCES, TIME, Resource, number, resource, score, signed
+from analysis.scales import chance_of, scale_of
 from analysis.summaries import (
     carbon_g_per_joule,
     endings,
@@ -110,7 +111,7 @@ def target_table(experiment: Experiment, targets: pd.DataFrame, target: float) -
             body.append((Cell(method.label), Cell(reached, note), *cells))
     carbon = (CARBON.axis,) if per_joule is not None else ()
     header = ("", "Seeds that reach it", *(entry.axis for entry in RESOURCES), *carbon)
-    return Table(header, tuple(body), f"Balanced accuracy of {score(target)}")
+    return Table(header, tuple(body), f"{scale_of(experiment).main.name} of {score(target)}")
 
 
 def _scaled(row: pd.Series, factor: float) -> pd.Series:
@@ -144,13 +145,13 @@ def ending_table(experiment: Experiment) -> Table:
 
 
 def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
-    """Tasks down, methods across: final balanced accuracy; each method's worst task is marked."""
+    """Tasks down, methods across: final scores; each method's worst task is marked."""
     final = final_by_task(experiment, states=states)
     means = final.pivot(index="task", columns="method", values="mean")
     halves = final.assign(half=(final["high"] - final["low"]) / 2).pivot(index="task", columns="method", values="half")
     methods = [method for method in experiment.ordered_methods if method.key in means]
     worst = {method.key: worst_task(final, method.key) for method in methods}
-    body, chance = [], np.where(means.notna().any(axis=1), experiment.chance_of(means.index), np.nan)
+    body, chance = [], np.where(means.notna().any(axis=1), chance_of(experiment, means.index), np.nan)
     for task, level in zip(means.index, chance.tolist(), strict=True):
         cells = []
         for method in methods:
@@ -164,26 +165,27 @@ def task_table(experiment: Experiment, states: Sequence[TrialStates]) -> Table:
     body.append(
         (Cell("Mean over tasks", style="total"), *overall, Cell(score(float(pd.Series(chance).mean())), style="muted"))
     )
-    header = ("Task", *(method.label for method in methods), "Always one class")
-    return Table(header, tuple(body), f"Final balanced accuracy on the {experiment.split} split, mean over seeds")
+    scale = scale_of(experiment)
+    header = ("Task", *(method.label for method in methods), scale.no_learning.capitalize())
+    return Table(header, tuple(body), f"Final {scale.words} on the {experiment.split} split, mean over seeds")
 
 
 def unseen_table(experiment: Experiment) -> Table:
     """How methods serve tasks that nobody trained on; those that do not are left out."""
-    states = trial_states(experiment, UNSEEN)
+    states, metrics = trial_states(experiment, UNSEEN), scale_of(experiment).metrics
     body = []
     for method in experiment.ordered_methods:
         ends = [state for state in states if state.method == method.key]
         if not ends:
             continue
         cells = []
-        for metric in ("balanced_accuracy", "accuracy", "auc"):
+        for metric in metrics:
             interval = mean_interval(np.array([np.nanmean(state.values(metric)[-1]) for state in ends]))
             half = float(interval.high - interval.low) / 2
             cells.append(Cell(score(float(interval.mean)), "" if np.isnan(half) else f"± {score(half)}"))
         body.append((Cell(method.label), *cells))
     caption = "Mean over tasks kept out of training, at the end, and over seeds"
-    return Table(("", "Balanced accuracy", "Accuracy", "AUC"), tuple(body), caption)
+    return Table(("", *metrics.values()), tuple(body), caption)
 
 
 def energy_table(experiment: Experiment) -> Table:
@@ -219,21 +221,19 @@ def participation_table(experiment: Experiment) -> Table:
 
 def reference_table(experiment: Experiment) -> Table:
     """Reference optima, mean over seeds; penalties tuned seed by seed are given as a range, and have no common P*."""
-    body = []
+    body, scale = [], scale_of(experiment)
+    columns = (*scale.metrics, f"worst_{scale.main.metric}")
     for name, row in reference_means(experiment).iterrows():
         mine = experiment.references[experiment.references["reference"] == name]
         ranges = [(float(mine[column].min()), float(mine[column].max())) for column in ("lambda1", "lambda2")]
         parts = [Cell(_range(low, high)) for low, high in ranges]
         tuned = any(low < high for low, high in ranges)
         primal = Cell("–" if tuned or pd.isna(row["primal"]) else f"{float(row['primal']):.6g}")
-        columns = ("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy")
         metrics = [Cell(score(float(row[column]))) for column in columns]
         label = str(name)[:1].upper() + str(name)[1:]
         body.append((Cell(label), *parts, primal, *metrics, Cell(str(int(row["seeds"])))))
-    header = (
-        *("Reference", "λ₁", "λ₂", "Objective P*", "Accuracy", "Balanced accuracy", "AUC"),
-        *("Worst task's balanced accuracy", "Seeds"),
-    )
+    scores = (*scale.metrics.values(), f"Worst task's {scale.words}")
+    header = ("Reference", "λ₁", "λ₂", "Objective P*", *scores, "Seeds")
     return Table(header, tuple(body), "Computed centrally, test split, mean over seeds")
 
 

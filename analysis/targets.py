@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.curves import BALANCED_ACCURACY, Measure, TrialCurve, TrialStates, task_curves, trial_states
+from analysis.curves import Measure, TrialCurve, TrialStates, task_curves, trial_states
 from analysis.load import Experiment
 from analysis.quantities import RESOURCES
+from analysis.scales import scale_of
 
 CLIMBS = (0.5, 0.8, 0.95)
 """Default targets, as shares of the way from the start to the best final mean of any method."""
@@ -38,7 +39,7 @@ def default_targets(curves: Sequence[TrialCurve]) -> tuple[float, ...]:
 def resource_to_target(
     experiment: Experiment,
     targets: Sequence[float] | None = None,
-    measure: Measure = BALANCED_ACCURACY,
+    measure: Measure | None = None,
     states: Sequence[TrialStates] | None = None,
 ) -> pd.DataFrame:
     """Spending until the measure is first at or above each target.
@@ -48,6 +49,7 @@ def resource_to_target(
         median (over all seeds; infinity where it lies among the censored), fastest and slowest (of the seeds that
         reached it; NaN if none), spent_by_censored (the least a censored seed had spent; NaN if none).
     """
+    measure = scale_of(experiment).main if measure is None else measure
     curves = task_curves(trial_states(experiment) if states is None else states, measure)
     rows = []
     for target in default_targets(curves) if targets is None else targets:

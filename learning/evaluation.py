@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from learning.data.federate import Evaluation
 from learning.deferred import DeferredQueue, Pending
-from learning.metrics import evaluate_tasks
+from learning.metrics import evaluate_tasks, evaluate_values
 from learning.setting import Setting
 from learning.state import State, take
 from scenarios.columnar import Chapters, Table
@@ -24,6 +24,8 @@ UNSEEN = "unseen"
 _ROWS_AT_A_TIME = 2_000_000
 _CACHED_ROWS = 20_000
 MEASURES = ("accuracy", "balanced_accuracy", "auc", "log_loss")
+VALUE_MEASURES = ("rmse", "r2")
+"""Of tasks whose labels are values, not classes."""
 
 
 @dataclass
@@ -59,12 +61,12 @@ class _Scored(NamedTuple):
     labels: list[Array]
     sizes: list[IntArray]
 
-    def measured(self) -> Array:
-        """Return (parts, measures)."""
-        if not self.sizes:
-            return np.empty((0, len(MEASURES)))
-        offsets = np.concatenate([[0], np.cumsum(np.concatenate(self.sizes))])
+    def measured(self, values: bool) -> Array:
+        """Return (parts, measures), those of ``values`` or of classes."""
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([*self.sizes, np.empty(0, np.int64)]))])
         scores, labels = (np.concatenate([*parts, np.empty(0)]) for parts in (self.scores, self.labels))
+        if values:
+            return evaluate_values(scores, labels, offsets)
         measured = evaluate_tasks(scores, labels, offsets)
         return np.column_stack([getattr(measured, name) for name in MEASURES])
 
@@ -87,9 +89,10 @@ class Evaluator:
     def __init__(self, setting: Setting, predictor: ScoreFunction | None = None) -> None:
         data, self._model, scored = setting.federation, setting.model, predictor or setting.model
         self._loss, self._coupling = setting.loss, setting.coupling
-        self._scores = Scores(scored, data.task_names, dict(zip(SPLITS, (data.validation, data.test), strict=True)))
+        held_out = dict(zip(SPLITS, (data.validation, data.test), strict=True))
+        self._scores = Scores(scored, data.task_names, held_out, data.holds_values)
         if data.unseen is not None:
-            self._unseen = Scores(scored, data.unseen.task_names, {UNSEEN: data.unseen.test})
+            self._unseen = Scores(scored, data.unseen.task_names, {UNSEEN: data.unseen.test}, data.holds_values)
             self._newcomers = data.unseen.terminal_task
         first = np.searchsorted(data.terminal_task, np.arange(setting.tasks + 1))
         self._training_offsets = data.terminal_offsets[first]
@@ -133,9 +136,13 @@ class Scores:
         predictor: what the parameters belong to.
         names: (B,) of the tasks.
         held_out: their rows, by the name of the split.
+        values: whether labels are values rather than classes.
     """
 
-    def __init__(self, predictor: ScoreFunction, names: Sequence[str], held_out: Mapping[str, Evaluation]) -> None:
+    def __init__(
+        self, predictor: ScoreFunction, names: Sequence[str], held_out: Mapping[str, Evaluation], values: bool = False
+    ) -> None:
+        self._values, self._measures = values, VALUE_MEASURES if values else MEASURES
         self._predictor, self._names, self._held_out = predictor, np.array(names, object), held_out
         self._splits = np.array(list(held_out), object)
         self._samples = np.stack([np.diff(each.task_offsets) for each in held_out.values()], axis=1)
@@ -148,12 +155,12 @@ class Scores:
             for held_out in self._held_out.values():
                 self._score(held_out, tasks, models, scored)
             if sum(map(len, scored.labels)) > _ROWS_AT_A_TIME:
-                parts.append(scored.measured())
+                parts.append(scored.measured(self._values))
                 scored = _Scored([], [], [])
-        measured = np.concatenate([*parts, scored.measured()])
+        measured = np.concatenate([*parts, scored.measured(self._values)])
         tables, at, splits = [], 0, len(self._held_out)
         for tasks, _ in batch:
-            of_splits = measured[at : at + len(tasks) * splits].reshape(splits, len(tasks), len(MEASURES))
+            of_splits = measured[at : at + len(tasks) * splits].reshape(splits, len(tasks), len(self._measures))
             tables.append(self._table(tasks, of_splits.swapaxes(0, 1)))
             at += len(tasks) * splits
         return tables
@@ -176,7 +183,7 @@ class Scores:
             measured = np.stack([measured[tasks == task].mean(axis=0) for task in different])
         columns = {"task": self._names[different].repeat(len(self._splits))}
         columns |= {"split": np.tile(self._splits, len(different))}
-        columns |= dict(zip(MEASURES, measured.reshape(-1, len(MEASURES)).T.copy(), strict=True))
+        columns |= dict(zip(self._measures, measured.reshape(-1, len(self._measures)).T.copy(), strict=True))
         return Table(columns | {"samples": self._samples[different].ravel()})
 
 

@@ -13,8 +13,8 @@ from learning.class_metrics import evaluate_class_tasks
 from learning.data.federate import Evaluation
 from learning.data.targets import Target, Targets, head_name
 from learning.deferred import DeferredQueue, Pending
-from learning.evaluation import MEASURES, SPLITS, Evaluator, copied
-from learning.metrics import evaluate_tasks
+from learning.evaluation import MEASURES, SPLITS, VALUE_MEASURES, Evaluator, copied
+from learning.metrics import evaluate_tasks, evaluate_values
 from learning.models import Model
 from learning.primal_dual.losses import Loss
 from learning.segments import segment_sums
@@ -48,8 +48,8 @@ class HeadedModel(Model, Protocol):
 class HeadEvaluator(Evaluator):
     """Scores models with heads on validation and test rows, and their training objective.
 
-    A task with several targets has a row for each, named after both. Values have ``rmse``, in their own unit, and no
-    other measure; that column is there only if some task has values.
+    A task with several targets has a row for each, named after both. Values have ``rmse``, in their own unit, and
+    ``r2``, and no other measure; those columns are there only if some task has values.
 
     Args:
         setting: data and a :class:`HeadedModel`.
@@ -62,7 +62,7 @@ class HeadEvaluator(Evaluator):
         self._kinds = list(dict.fromkeys(self._heads.targets))
         self._kind_of_task = np.array([self._kinds.index(each) for each in self._heads.targets])
         values = any(target.kind == "values" for each in self._kinds for target in each)
-        self._measures = (*MEASURES, "rmse") if values else MEASURES
+        self._measures = (*MEASURES, *VALUE_MEASURES) if values else MEASURES
         self._names, self._held_out = (
             setting.federation.task_names,
             (setting.federation.validation, setting.federation.test),
@@ -180,22 +180,20 @@ def losses_of(targets: Targets, scores: Array, labels: Array, loss: Loss) -> Arr
 
 
 def measures_of(target: Target, scores: Array, y: Array, offsets: IntArray, count: int) -> Array:
-    """Return (T, count) measures of runs of rows: those of :data:`MEASURES`, and the root mean square error.
+    """Return (T, count) measures of runs of rows: those of classes, then those of values.
 
     Args:
         target: what the labels are.
         scores: (n, outputs).
         y: (n,) labels.
         offsets: (T + 1,) runs.
-        count: 4, or 5 with the error of values.
+        count: 4, or 6 with those of values.
     """
-    found = np.full((len(offsets) - 1, len(MEASURES) + 1), np.nan)
+    found = np.full((len(offsets) - 1, len(MEASURES) + len(VALUE_MEASURES)), np.nan)
     if target.kind == "values":
-        filled = np.diff(offsets) > 0
-        sums = segment_sums(np.square(scores[:, 0] - y), offsets)
-        found[filled, -1] = np.sqrt(sums[filled] / np.diff(offsets)[filled])
+        found[:, len(MEASURES) :] = evaluate_values(scores[:, 0], y, offsets)
     else:
         one = target.kind == "binary"
         measured = evaluate_tasks(scores[:, 0], y, offsets) if one else evaluate_class_tasks(scores, y, offsets)
-        found[:, :-1] = np.column_stack([getattr(measured, name) for name in MEASURES])
+        found[:, : len(MEASURES)] = np.column_stack([getattr(measured, name) for name in MEASURES])
     return found[:, :count]

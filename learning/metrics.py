@@ -64,6 +64,26 @@ def evaluate_tasks(scores: Floats, y: Floats, task_offsets: NDArray[np.int64]) -
     )
 
 
+def evaluate_values(predictions: Floats, y: Floats, task_offsets: NDArray[np.int64]) -> Floats:
+    """Return (B, 2) root mean square errors, in the targets' unit, and coefficients of determination of every task.
+
+    R^2 = 1 - sum of squared errors / sum of squared deviations from the mean of the task's own rows: 1 is perfect, 0 as
+    good as that mean; NaN where all targets are the same. A prediction that is not a number is infinitely wrong.
+
+    Args:
+        predictions: ``(n,)``.
+        y: ``(n,)`` targets.
+        task_offsets: ``(B + 1,)``, task ``b`` owns rows ``task_offsets[b]:task_offsets[b + 1]``.
+    """
+    rows = np.diff(task_offsets)
+    means = _ratio(segment_sums(y, task_offsets), rows.astype(np.float64))
+    with np.errstate(over="ignore"):  # a model that has diverged
+        squares = np.square(predictions - y)
+    errors = segment_sums(np.where(np.isnan(squares), np.inf, squares), task_offsets)
+    spread = segment_sums(np.square(y - np.repeat(means, rows)), task_offsets)
+    return np.stack([np.sqrt(_ratio(errors, rows.astype(np.float64))), 1.0 - _ratio(errors, spread)], axis=1)
+
+
 def accuracy(scores: Floats, y: Floats) -> float:
     """Return the share of ``(n,)`` scores on the side of their ``(n,)`` labels."""
     return float(_rightness(scores, y).mean()) if len(y) else float("nan")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from learning.data.federate import Evaluation, Federation
 from learning.data.targets import head_name
-from learning.metrics import TaskMetrics, evaluate_tasks, majority_baseline
+from learning.metrics import TaskMetrics, evaluate_tasks, evaluate_values, majority_baseline
 from learning.primal_dual.centralised import solve_joint
 from learning.primal_dual.losses import Loss
 
@@ -35,10 +35,10 @@ def references(federation: Federation, loss: Loss, lambda1: float, lambda2: floa
         loss: of a score against a label.
         lambda1, lambda2: the scenario's own weights, for the line named "multi-task optimum".
     """
-    rows = [_row("majority class", {}, _majority(federation))]
+    rows = [_constant_answer(federation)]
     W, primal = _solve(federation, loss, lambda1, lambda2)
     weights = {"lambda1": lambda1, "lambda2": lambda2, "primal": primal}
-    rows.append(_row("multi-task optimum", weights, _score(W, federation.test)))
+    rows.append(_row("multi-task optimum", weights, _score(W, federation, federation.test)))
     if len(federation.validation.y) == 0:
         return rows
     families = {"multi-task, tuned": LAMBDA2_GRID, "per-task, tuned": (0.0,), "pooled, tuned": (inf,)}
@@ -65,14 +65,15 @@ def chance_levels(federation: Federation) -> dict[str, float]:
 
 def _tuned(name: str, federation: Federation, loss: Loss, couplings: tuple[float, ...]) -> Row:
     best: tuple[float, Array, Mapping[str, float]] | None = None
+    measure = "r2" if federation.holds_values else "balanced_accuracy"
     for lambda1 in LAMBDA1_GRID:
         for lambda2 in couplings:
             W, primal = _solve(federation, loss, lambda1, lambda2)
-            score = _mean(_score(W, federation.validation).balanced_accuracy)
+            score = _score(W, federation, federation.validation)[measure]
             if best is None or score > best[0]:
                 best = (score, W, {"lambda1": lambda1, "lambda2": lambda2, "primal": primal})
     assert best is not None
-    return _row(name, best[2], _score(best[1], federation.test))
+    return _row(name, best[2], _score(best[1], federation, federation.test))
 
 
 def _solve(federation: Federation, loss: Loss, lambda1: float, lambda2: float) -> tuple[Array, float]:
@@ -82,28 +83,40 @@ def _solve(federation: Federation, loss: Loss, lambda1: float, lambda2: float) -
     return optimum.W, optimum.primal
 
 
-def _score(W: Array, held_out: Evaluation) -> TaskMetrics:
+def _score(W: Array, federation: Federation, held_out: Evaluation) -> Row:
     task = np.repeat(np.arange(len(W)), np.diff(held_out.task_offsets))
-    return evaluate_tasks(np.einsum("nd,nd->n", held_out.X, W[task]), held_out.y, held_out.task_offsets)
+    scores = np.einsum("nd,nd->n", held_out.X, W[task])
+    if federation.holds_values:
+        return _of_values(scores, held_out)
+    return _of_classes(evaluate_tasks(scores, held_out.y, held_out.task_offsets))
 
 
-def _majority(federation: Federation) -> TaskMetrics:
-    first = np.searchsorted(federation.terminal_task, np.arange(1, len(federation.task_names)))
+def _constant_answer(federation: Federation) -> Row:
+    """The answer that ignores the features: of each task, what its training labels say on average."""
+    first, test = np.searchsorted(federation.terminal_task, np.arange(1, len(federation.task_names))), federation.test
     train = np.split(federation.y, federation.terminal_offsets[first])
-    return majority_baseline(train, np.split(federation.test.y, federation.test.task_offsets[1:-1]))
+    if federation.holds_values:
+        means = np.array([labels.mean() if len(labels) else 0.0 for labels in train])
+        return _row("training mean", {}, _of_values(np.repeat(means, np.diff(test.task_offsets)), test))
+    return _row("majority class", {}, _of_classes(majority_baseline(train, np.split(test.y, test.task_offsets[1:-1]))))
 
 
-def _row(name: str, weights: Mapping[str, float], scores: TaskMetrics) -> Row:
+def _row(name: str, weights: Mapping[str, float], scores: Row) -> Row:
+    return {"reference": name, **{key: weights.get(key) for key in ("lambda1", "lambda2", "primal")}, **scores}
+
+
+def _of_classes(scores: TaskMetrics) -> Row:
     return {
-        "reference": name,
-        "lambda1": weights.get("lambda1"),
-        "lambda2": weights.get("lambda2"),
-        "primal": weights.get("primal"),
         "accuracy": _mean(scores.accuracy),
         "balanced_accuracy": _mean(scores.balanced_accuracy),
         "auc": _mean(scores.auc),
         "worst_balanced_accuracy": float(np.fmin.reduce(scores.balanced_accuracy)),
     }
+
+
+def _of_values(predictions: Array, held_out: Evaluation) -> Row:
+    rmse, r2 = evaluate_values(predictions, held_out.y, held_out.task_offsets).T
+    return {"rmse": _mean(rmse), "r2": _mean(r2), "worst_r2": float(np.fmin.reduce(r2))}
 
 
 def _mean(values: Array) -> float:

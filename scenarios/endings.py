@@ -38,11 +38,12 @@ def run_one(job: Job, report: Callable[[Any], None]) -> None:
     """Run a trial and keep how it ended; runs in a worker process."""
     trial = job.trial
     result = job.simulator.simulate(trial, job.federation, threads=1)
-    scores = [row["balanced_accuracy"] for row in result.tasks if row["event"] == "end" and row["split"] == "test"]
+    ends = [row for row in result.tasks if row["event"] == "end" and row["split"] == "test"]
+    scores = [row["balanced_accuracy"] if "balanced_accuracy" in row else row["r2"] for row in ends]
     limits = {name: getattr(trial.scenario.budget, name) for name in result.totals if name in LIMITS}
     shares = [result.totals[name] / limit for name, limit in limits.items() if limit is not None]
     summary = {**job.known, "method": trial.method, "seed": trial.seed, "gap": result.rounds[-1]["gap"]}
-    summary |= {"balanced_accuracy": sum(scores) / len(scores), "share_spent": max(shares, default=0.0)}
+    summary |= {"score": sum(scores) / len(scores), "share_spent": max(shares, default=0.0)}
     write_json(job.path, summary | dict(result.totals))
 
 

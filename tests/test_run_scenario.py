@@ -271,6 +271,47 @@ def test_own_data_own_model_and_own_method_come_by_import_path(tmp_path: Path) -
     assert last.mean() > 0.7
 
 
+ARRAY = """
+import numpy as np
+
+def tasks(declared):
+    rng, found = np.random.default_rng(0), {}
+    for cell in range(3):
+        angle = rng.uniform(-0.5, 0.5, 60) + 0.2 * cell
+        phases = np.pi * np.arange(6) * np.sin(angle)[:, None]
+        X = np.column_stack([np.cos(phases), np.sin(phases)]) + 0.1 * rng.normal(size=(60, 12))
+        found[f"cell-{cell}"] = (X, np.rad2deg(angle), "values") if declared else (X, np.rad2deg(angle))
+    return found
+"""
+
+
+@pytest.mark.parametrize("declared", [False, True])
+def test_a_problem_of_values_is_told_in_values_from_the_data_to_the_report(tmp_path: Path, declared: bool) -> None:
+    (tmp_path / "antennas.py").write_text(ARRAY)
+    methods = (
+        "{fedper: {learning_rate: 0.001}, local: {learning_rate: 0.001}}"
+        if declared
+        else "{hfedmtl: {}, local: {learning_rate: 0.1}}"
+    )
+    settings = [
+        f"data={{source: 'antennas:tasks', arguments: {{declared: {declared}}}}}",
+        f"methods={methods}",
+        "learning.loss=squared",
+        *(["learning.model=learning.trunks:linear_trunk"] if declared else []),
+        "budget={time_s: 20}",
+    ]
+    arguments = [part for setting in settings for part in ("--set", setting)]
+    command = [sys.executable, str(ROOT / "run_scenario.py"), str(ROOT / TINY), *arguments]
+    command += ["--seeds", "2", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    ends = pd.read_parquet(tmp_path / "out" / "tasks.parquet").query("event == 'end' and split == 'test'")
+    assert "accuracy" not in ends and ends.groupby("method")["r2"].mean().max() > 0.5
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "in R² averaged over tasks" in page and "R² below -1 counts as -1" in page
+    assert "alanced accuracy" not in page and "AUC" not in page.partition("<script")[0]
+
+
 def test_changes_of_cell_are_written_down_and_read_back(tmp_path: Path) -> None:
     moving = ("mobility.speed_mps=[40, 80]", "budget.cost=4000", "network.propagation.spatial_consistency=true")
     sets = [part for text in moving for part in ("--set", text)]

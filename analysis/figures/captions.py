@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from analysis.distributions import sends_together
 from analysis.load import Experiment
 from analysis.network import first_trial, is_away, one_network
+from analysis.scales import scale_of
 
 _UPLOADS = " Full lines: mean rate of each terminal's uploads, from request for access to last bit, {seeds} together."
 _TOGETHER = " Updates are sent together and added up by the air, so no upload has a rate of its own."
@@ -15,11 +16,14 @@ _TOGETHER = " Updates are sent together and added up by the air, so no upload ha
 def facts(experiment: Experiment) -> dict[str, str]:
     """Words for the places in braces of an exhibit's caption."""
     terminals, stations = one_network(experiment)
-    seeds = seeds_text(experiment.seeds)
+    seeds, scale = seeds_text(experiment.seeds), scale_of(experiment)
     return {
         "trial": _trial(experiment),
         "seed": _coverage_seed(experiment),
         "seeds": seeds,
+        "measure": scale.main.name,
+        "words": scale.words,
+        "no_learning": scale.no_learning,
         "sectors": ", a stroke where each antenna faces, dashed borders between sectors"
         if "azimuth_deg" in stations
         else "",

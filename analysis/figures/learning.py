@@ -8,11 +8,12 @@ from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.curves import BALANCED_ACCURACY, WORST_TASK, Measure, task_curves, trial_states
+from analysis.curves import Measure, task_curves, trial_states
 from analysis.figures.steps import draw_step_curves, frame_values, span_of
 from analysis.figures.style import COLUMN_IN, INK, legend_above, looks, method_handles, styled
 from analysis.load import Experiment
 from analysis.quantities import Resource
+from analysis.scales import scale_of
 from analysis.summaries import reference_means
 
 DASHES = ((), (6, 1.5), (5, 1.2, 1, 1.2), (2.5, 1.2), (2.5, 1, 1, 1, 1, 1), (0.8, 1.2))
@@ -40,7 +41,7 @@ def draw_learning(experiment: Experiment, measure: Measure, resource: Resource) 
 
 def reference_levels(experiment: Experiment, measure: Measure) -> dict[str, float]:
     """Mean reference values of a measure, by reference name, highest first, without those that have none."""
-    column = "worst_balanced_accuracy" if measure.aggregate == "worst" else measure.metric
+    column = f"worst_{measure.metric}" if measure.aggregate == "worst" else measure.metric
     means = reference_means(experiment)
     if experiment.split != "test" or column not in means:  # references are computed on the test split
         return {}
@@ -49,10 +50,10 @@ def reference_levels(experiment: Experiment, measure: Measure) -> dict[str, floa
 
 
 def accuracy_against(resource: Resource) -> Callable[[Experiment], Figure]:
-    """A function that draws mean balanced accuracy over tasks against the resource."""
-    return lambda experiment: draw_learning(experiment, BALANCED_ACCURACY, resource)
+    """A function that draws the main measure, mean over tasks, against the resource."""
+    return lambda experiment: draw_learning(experiment, scale_of(experiment).main, resource)
 
 
 def worst_task_against(resource: Resource) -> Callable[[Experiment], Figure]:
-    """A function that draws the worst task's balanced accuracy against the resource."""
-    return lambda experiment: draw_learning(experiment, WORST_TASK, resource)
+    """A function that draws the worst task's score against the resource."""
+    return lambda experiment: draw_learning(experiment, scale_of(experiment).worst, resource)

@@ -95,7 +95,7 @@ def exhibits() -> tuple[Exhibit, ...]:
         Exhibit(
             f"accuracy_vs_{entry.name}",
             "learning",
-            f"Balanced accuracy, mean over tasks, against {entry.name}. {_HOW}",
+            f"{{measure}}, mean over tasks, against {entry.name}. {_HOW}",
             accuracy_against(entry),
             _spends(entry.key),
         )
@@ -105,7 +105,7 @@ def exhibits() -> tuple[Exhibit, ...]:
         Exhibit(
             f"worst_task_vs_{entry.name}",
             "worst",
-            f"Balanced accuracy of each trial's worst task against {entry.name}, drawn in the same way, {{seeds}}.",
+            f"{{measure}} of each trial's worst task against {entry.name}, drawn in the same way, {{seeds}}.",
             worst_task_against(entry),
             _spends(entry.key),
         )
@@ -115,7 +115,7 @@ def exhibits() -> tuple[Exhibit, ...]:
         Exhibit(
             f"ranks_by_{entry.name}",
             "ranks",
-            f"Mean rank over tasks, 1 the best, by balanced accuracy on average while the {entry.name} is spent, which"
+            f"Mean rank over tasks, 1 the best, by {{words}} on average while the {entry.name} is spent, which"
             " early learning and a good end both raise; {seeds}. A bar joins methods that Nemenyi's test does not tell"
             " apart at 5 %; tasks count as independent data sets.",
             ranks_against(entry),
@@ -132,8 +132,8 @@ def _outcomes() -> tuple[Exhibit, ...]:
         Exhibit(
             "tasks",
             "tasks",
-            "Final balanced accuracy of every task, mean over {seeds}, sorted by the flagship. The dotted line is what"
-            " always answering one class scores.",
+            "Final {words} of every task, mean over {seeds}, sorted by the flagship. The dotted line is what"
+            " {no_learning} scores.",
             draw_tasks,
             _always,
         ),

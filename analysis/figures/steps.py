@@ -150,4 +150,5 @@ def frame_values(axes: Axes, summary: pd.DataFrame, extra: Sequence[float] = ())
     bands = drawn[["low", "high"]].to_numpy(dtype=float).clip(low - 0.25 * span, high + 0.25 * span)
     bands = bands[np.isfinite(bands)]
     low, high = min(low, *bands, high), max(high, *bands, low)
-    axes.set_ylim(max(0.0, low - 0.06 * span), min(1.0, high + 0.06 * span))
+    least = 0.0 if low >= 0.0 else -np.inf
+    axes.set_ylim(max(least, low - 0.06 * span), min(1.0, high + 0.06 * span))

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures.style import COLUMN_IN, FAINT, legend_above, looks, method_handles, styled
 from analysis.load import Experiment
+from analysis.scales import chance_of, scale_of
 from analysis.summaries import final_by_task
 
 MOST_TASKS = 50
@@ -16,7 +17,7 @@ MOST_TASKS = 50
 
 @styled
 def draw_tasks(experiment: Experiment) -> Figure:
-    """Final balanced accuracy by task, mean over seeds: one row a task, one marker a method.
+    """Final score by task, mean over seeds: one row a task, one marker a method.
 
     Tasks are sorted by the flagship's value, its best on top.
     """
@@ -42,7 +43,7 @@ def draw_tasks(experiment: Experiment) -> Figure:
                 alpha=1.0 if flag else 0.9,
             )  # fmt: skip
     low, high = float(np.nanmin(shown.to_numpy())), float(np.nanmax(shown.to_numpy()))
-    chance = experiment.chance_of(shown.index)
+    chance = chance_of(experiment, shown.index)
     axes.vlines(chance, rows - 0.5, rows + 0.5, color=FAINT, linewidth=0.8, linestyle=(0, (0.8, 1.2)), zorder=1.5)
     axes.set_xlim(min(low, chance.min()) - 0.03, high + 0.03)
     axes.set_ylim(-0.5, len(shown) - 0.5)
@@ -51,7 +52,7 @@ def draw_tasks(experiment: Experiment) -> Figure:
     axes.grid(axis="y", visible=False)
     hidden = len(table) - len(shown)
     note = f" ({len(shown)} lowest of {len(table)} tasks)" if hidden else ""
-    axes.set_xlabel(f"Balanced accuracy ({experiment.split}){note}")
+    axes.set_xlabel(f"{scale_of(experiment).main.name} ({experiment.split}){note}")
     legend_above(figure, method_handles(experiment, shown.columns))
     return figure
 

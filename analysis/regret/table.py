@@ -29,18 +29,18 @@ def regret(runs: pd.DataFrame) -> pd.DataFrame:
     """Return one row a budget level and controller, with :data:`COLUMNS`.
 
     Args:
-        runs: level (share of the budget), method, seed, grid (whether it is of the grid), gap, balanced_accuracy,
-            share_spent (largest share spent of any limit).
+        runs: level (share of the budget), method, seed, grid (whether it is of the grid), gap, score
+            (balanced accuracy, or R² of values), share_spent (largest share spent of any limit).
 
     Returns:
         ``ratio``: geometric mean over seeds of gap / rival's gap, with its interval; ``worst_ratio`` of any seed;
-        ``accuracy_difference`` to the same rival in balanced accuracy, with its interval, and
+        ``accuracy_difference`` to the same rival in score, with its interval, and
         ``most_accurate_difference`` to the entry of the grid with the best mean; ``overshoot`` beyond a limit.
     """
     rows = []
     for level, here in runs.groupby("level"):
         gaps = _by_seed(here, "gap").clip(lower=LEAST_GAP).apply(np.log)
-        accuracy = _by_seed(here, "balanced_accuracy")
+        accuracy = _by_seed(here, "score")
         grid = list(dict.fromkeys(here.loc[here["grid"], "method"]))
         rival, accurate = str(gaps[grid].mean().idxmin()), str(accuracy[grid].mean().idxmax())
         for method in dict.fromkeys(here.loc[~here["grid"], "method"]):

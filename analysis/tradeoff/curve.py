@@ -17,6 +17,9 @@ MEASURES = {
     "worst_balanced_accuracy": Measure("Worst-task balanced accuracy", "balanced_accuracy", "worst"),
     "auc": Measure("AUC", "auc"),
     "log_loss": Measure("Log loss", "log_loss"),
+    "r2": Measure("R²", "r2"),
+    "worst_r2": Measure("Worst-task R²", "r2", "worst"),
+    "rmse": Measure("Root mean square error", "rmse"),
 }
 """Scores in a curve, by column."""
 

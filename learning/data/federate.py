@@ -98,6 +98,11 @@ class Federation:
         """``(n, L)`` all labels."""
         return _side_by_side(self.y, self.further)
 
+    @property
+    def holds_values(self) -> bool:
+        """Whether labels are values, not the classes -1 and +1; meant for tasks that declare nothing."""
+        return not bool((np.abs(self.y) == 1.0).all())
+
 
 def _side_by_side(y: NDArray[np.float64], further: NDArray[np.float64] | None) -> NDArray[np.float64]:
     return y[:, None] if further is None else np.column_stack([y, further])

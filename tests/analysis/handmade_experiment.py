@@ -21,12 +21,27 @@ def steps(*values: float, task: str = "a") -> list[Record]:
     return [(name, float(place), task, value) for place, (name, value) in enumerate(zip(names, values, strict=True))]
 
 
+def of_classes(value: float) -> dict[str, float]:
+    """The metrics of a task with two classes."""
+    scores = {"accuracy": value, "balanced_accuracy": value, "auc": value, "log_loss": 0.0}
+    return scores | {"rmse": float("nan"), "r2": float("nan")}
+
+
+def of_values(value: float) -> dict[str, float]:
+    """The metrics of a task with values."""
+    return dict.fromkeys(("accuracy", "balanced_accuracy", "auc", "log_loss"), float("nan")) | {
+        "rmse": 2.0,
+        "r2": value,
+    }
+
+
 def handmade(
     trials: Mapping[tuple[str, int], Sequence[Record]],
     flagship: str = "ours",
     budget: Mapping[str, float] | None = None,
     rates: Mapping[str, float] | None = None,
     chance: Mapping[str, float] | None = None,
+    values: bool = False,
     **tables: pd.DataFrame,
 ) -> Experiment:
     """An experiment from its task records.
@@ -35,6 +50,7 @@ def handmade(
         trials: (method, seed) -> records, in the order a recorder would write them.
         rates: joules, cost units and bytes spent a second (one by default); the AUC equals the balanced accuracy.
         chance: of tasks in which always answering one class does not score one half.
+        values: whether the metric is R² instead of balanced accuracy.
         tables: other recorded tables, by name.
     """
     rate = {"energy_j": 1.0, "cost": 1.0, "bytes": 1.0} | dict(rates or {})
@@ -42,7 +58,7 @@ def handmade(
     for (method, seed), records in trials.items():
         for event, time_s, task, value in records:
             spent = {key: factor * time_s for key, factor in rate.items()}
-            metrics = {"accuracy": value, "balanced_accuracy": value, "auc": value, "log_loss": 0.0, "samples": 10}
+            metrics = {"samples": 10} | (of_values(value) if values else of_classes(value))
             place = {"method": method, "seed": seed, "event": event, "cloud_round": 0, "time_s": time_s, **spent}
             rows.append({**place, "task": task, "split": "test", **metrics})
     ends = {key: max(record[1] for record in records) for key, records in trials.items()}

@@ -24,10 +24,14 @@ def state(times: list[float], scores: list[list[float]]) -> TrialStates:
 
 def test_a_step_function_is_averaged_by_how_long_its_values_hold() -> None:
     trial = state([0.0, 1.0, 3.0], [[0.5, 0.5], [0.7, 0.6], [0.9, 0.8]])
-    whole = while_spent(trial, "time_s", 4.0)
+    whole = while_spent(trial, "time_s", 4.0, "balanced_accuracy")
     assert whole == pytest.approx([(0.5 + 2 * 0.7 + 0.9) / 4, (0.5 + 2 * 0.6 + 0.8) / 4])
-    assert while_spent(trial, "time_s", 2.0) == pytest.approx([0.6, 0.55])  # what came later does not count
-    assert while_spent(trial, "time_s", 0.0) == pytest.approx([0.9, 0.8])  # nothing is spent: the end
+    assert while_spent(trial, "time_s", 2.0, "balanced_accuracy") == pytest.approx(
+        [0.6, 0.55]
+    )  # what came later does not count
+    assert while_spent(trial, "time_s", 0.0, "balanced_accuracy") == pytest.approx(
+        [0.9, 0.8]
+    )  # nothing is spent: the end
 
 
 def test_all_methods_and_tasks_are_ranked(experiment: Experiment) -> None:

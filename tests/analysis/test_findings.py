@@ -152,3 +152,16 @@ def test_the_binding_resource_is_the_one_that_ended_most_trials(
 
 def test_names_are_listed_as_in_speech() -> None:
     assert [listed(names) for names in (["A"], ["A", "B"], ["A", "B", "C"])] == ["A", "A and B", "A, B and C"]
+
+
+def test_values_are_compared_by_what_is_explained_of_their_spread() -> None:
+    trials = {("ours", seed): steps(-0.4, 0.8 + NOISE[seed]) for seed in range(4)}
+    trials |= {("lost", seed): steps(-0.4, -(10.0 ** (9 * seed))) for seed in range(4)}
+    trials |= {("none", seed): steps(-0.4, NOISE[seed] - 0.01) for seed in range(4)}
+    experiment = handmade(trials, values=True)
+    text = _text(_findings(experiment))
+    assert "Ours scores higher than all 2 other methods in R² averaged over tasks" in text
+    assert "Final R² (test split, mean over tasks and 4 seeds): Ours 0.801, None −0.009 and Lost −1.000" in text
+    assert "To reach an R² of" in text and "AUC" not in text and "always answering" not in text
+    poor = handmade({key: steps for key, steps in trials.items() if key[0] != "ours"}, flagship="none", values=True)
+    assert "None is not shown to beat always answering the mean (0.000)" in _text(_findings(poor))

@@ -25,7 +25,7 @@ def runs(level: float = 1.0, spent: float = 0.9) -> pd.DataFrame:
     """Return what three seeds recorded."""
     rows = [
         {"level": level, "method": method, "grid": grid, "seed": seed, "gap": gap, "share_spent": spent}
-        | {"balanced_accuracy": SCORES[method] + 0.01 * seed}
+        | {"score": SCORES[method] + 0.01 * seed}
         for (method, grid), gaps in GAPS.items()
         for seed, gap in enumerate(gaps)
     ]

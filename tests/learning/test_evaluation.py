@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from learning import evaluation, metrics
 from learning.data.federate import Evaluation, Federation, Unseen
 from learning.deferred import DeferredQueue, Pending
-from learning.evaluation import MEASURES, SPLITS, Evaluator, Measurement, copied
+from learning.evaluation import MEASURES, SPLITS, VALUE_MEASURES, Evaluator, Measurement, copied
 from learning.messages import Plan
 from learning.methods.clustered_fl import ClusteredFL
 from learning.methods.ditto import Ditto
@@ -25,6 +25,7 @@ from learning.methods.hfedmtl import FixedDualParameters, HFedMTL
 from learning.methods.local import Local
 from learning.methods.permfl import PerMFL
 from learning.methods.soft_sharing import SoftSharing
+from learning.metrics import evaluate_values
 from learning.mixtures import Mixture, fit_shares
 from learning.primal_dual.losses import LOSSES
 from learning.state import State
@@ -47,10 +48,10 @@ def federation_with(validation: list[int], test: list[int], loss: str = "hinge")
     return replace(random_federation(1, loss=loss), validation=held_out(2, validation), test=held_out(3, test))
 
 
-def measured_now(federation: Federation, tasks: list[int], models: Array) -> list[dict[str, Any]]:
+def measured_now(federation: Federation, tasks: list[int], models: Array, loss: str = "hinge") -> list[dict[str, Any]]:
     """Return the rows of one model each on some tasks."""
     queue = DeferredQueue()
-    evaluator = Evaluator(setting_of(federation))
+    evaluator = Evaluator(setting_of(federation, loss))
     pending: Pending = evaluator.measure(queue, np.array(tasks), State(models), np.arange(len(tasks)))
     queue.flush()
     rows: list[dict[str, Any]] = pending.value
@@ -280,3 +281,18 @@ def test_methods_with_a_global_model_and_others_offer_the_global_one(kind: Any) 
     plain = FedAvg(setting_of(with_unseen(), "logistic"), AveragingParameters())
     plain._cloud.values[:] = method._cloud.values[:] = np.arange(4.0) - 1.0
     assert unseen_rows(method) == unseen_rows(plain) != []
+
+
+def test_labels_that_are_values_are_measured_as_values_and_classes_as_classes_whatever_the_loss() -> None:
+    classes, models = federation_with([7, 12, 20], [30, 9, 15]), np.random.default_rng(2).normal(size=(3, 4))
+    for loss in ("hinge", "squared"):
+        assert set(MEASURES) <= set(measured_now(classes, [0, 1, 2], models, loss)[0])
+    values = replace(classes, y=classes.y + 0.25)
+    assert values.holds_values and not classes.holds_values
+    found = measured_now(values, [2, 0, 2], models, "squared")
+    assert set(found[0]) == {"task", "split", "samples", *VALUE_MEASURES}
+    test = values.test
+    for row, task, used in ((found[1], 2, [0, 2]), (found[3], 0, [1])):
+        part = slice(test.task_offsets[task], test.task_offsets[task + 1])
+        each = [evaluate_values(test.X[part] @ models[i], test.y[part], np.array([0, len(test.y[part])])) for i in used]
+        np.testing.assert_allclose([row["rmse"], row["r2"]], np.mean(each, axis=0)[0], rtol=1e-12)

@@ -166,7 +166,8 @@ def test_one_component_is_fedavg_to_the_last_bit(loss: str, batch_size: int, mod
     assert found.models().tobytes() == expected.models().tobytes()
     np.testing.assert_array_equal(mixture._shares.values, 1.0)
     rows = [[row for row in driver.records[-1][1].tasks if row["split"] == "test"] for driver in (found, expected)]
-    assert [row["log_loss"] for row in rows[0]] == pytest.approx([row["log_loss"] for row in rows[1]], rel=1e-10)
+    score = "rmse" if loss == "squared" else "log_loss"
+    assert [row[score] for row in rows[0]] == pytest.approx([row[score] for row in rows[1]], rel=1e-10)
 
 
 MIXED: dict[str, Any] = {

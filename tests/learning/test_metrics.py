@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from learning.metrics import (
     auc,
     balanced_accuracy,
     evaluate_tasks,
+    evaluate_values,
     log_loss,
     majority_baseline,
     rmse,
@@ -119,3 +121,39 @@ def test_the_majority_answer_has_half_balanced_accuracy_and_the_entropy_as_loss(
     observed = np.array([1 / 4, 1 / 2, 2 / 3])
     entropy = -observed * np.log(shares) - (1 - observed) * np.log(1 - shares)
     np.testing.assert_allclose(baseline.log_loss, entropy)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6),
+    seed=st.integers(0, 10**6),
+    shift=st.floats(-1e3, 1e3),
+    scale=st.floats(1e-2, 1e2),
+)
+def test_values_are_measured_against_their_own_mean_in_any_unit(
+    sizes: list[int], seed: int, shift: float, scale: float
+) -> None:
+    rng, n = np.random.default_rng(seed), sum(sizes)
+    y, predictions = rng.normal(size=(2, n))
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    found = evaluate_values(predictions, y, offsets)
+    for b, size in enumerate(sizes):
+        part = slice(offsets[b], offsets[b + 1])
+        assert found[b, 0] == pytest.approx(rmse(predictions[part], y[part]), rel=1e-12, nan_ok=True)
+        if size > 1:  # Kvalseth's first formula
+            assert found[b, 1] == pytest.approx(1.0 - found[b, 0] ** 2 / y[part].var(), rel=1e-9, abs=1e-9)
+        else:
+            assert np.isnan(found[b, 1])
+    moved = evaluate_values(shift + scale * predictions, shift + scale * y, offsets)
+    np.testing.assert_allclose(moved, found * [scale, 1.0], rtol=1e-6, atol=1e-6)
+    means = np.repeat([y[a:b].mean() if b > a else 0.0 for a, b in pairwise(offsets)], sizes)
+    exact, level = evaluate_values(y, y, offsets), evaluate_values(means, y, offsets)
+    several = np.array(sizes) > 1
+    assert (exact[several] == [0.0, 1.0]).all() and np.allclose(level[several, 1], 0.0, atol=1e-12)
+
+
+def test_a_prediction_that_is_not_a_number_is_infinitely_wrong_and_no_warning() -> None:
+    y = np.array([1.0, 2.0, 3.0, 1.0, 2.0, 4.0])
+    for wrong in (np.nan, np.inf, 1e200):
+        found = evaluate_values(np.array([wrong, 2.0, 3.0, 1.0, 2.0, 4.0]), y, np.array([0, 3, 6]))
+        assert found[0].tolist() == [np.inf, -np.inf] and found[1].tolist() == [0.0, 1.0]

@@ -134,3 +134,21 @@ def test_chance_is_what_a_constant_answer_scores_on_the_rows_kept_back(federatio
     constant = evaluate_class_tasks(np.tile([0.0, 0, 1, 0, 0], (62, 1)), classes, offsets).balanced_accuracy
     np.testing.assert_allclose(constant[:2], list(levels.values()))
     assert chance_levels(replace(federation, targets=targets, test=none, validation=rows)) == levels
+
+
+def test_lines_for_values_explain_what_they_can_and_the_training_mean_explains_nothing() -> None:
+    rng = np.random.default_rng(4)
+    data = random_federation(5, loss="squared")
+    W = rng.normal(size=(3, data.X.shape[1]))
+
+    def part(rows: int) -> Evaluation:
+        X, offsets = rng.normal(size=(3 * rows, data.X.shape[1])), np.arange(4) * rows
+        return Evaluation(X, np.einsum("nd,nd->n", X, W.repeat(rows, axis=0)), offsets)
+
+    y = np.einsum("nd,nd->n", data.X, W[np.repeat(data.terminal_task, np.diff(data.terminal_offsets))])
+    exact = replace(data, y=y, validation=part(20), test=part(30))
+    lines = {row["reference"]: row for row in references(exact, make_loss("squared"), 0.001, 0.001)}
+    assert list(lines) == ["training mean", *NAMES[1:]]
+    assert lines["training mean"]["r2"] < 0.1 and "accuracy" not in lines["training mean"]
+    assert lines["multi-task optimum"]["r2"] > 0.99 and lines["per-task, tuned"]["r2"] > 0.99
+    assert lines["pooled, tuned"]["worst_r2"] < lines["per-task, tuned"]["worst_r2"] < lines["per-task, tuned"]["r2"]
