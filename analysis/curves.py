@@ -28,6 +28,13 @@ class Measure:
     metric: str
     aggregate: str = "mean"
 
+    @property
+    def words(self) -> str:
+        """The name within a sentence: "balanced accuracy", "R²", "worst-task R²"."""
+        return (
+            self.name if self.name[1].isupper() or not self.name[1].isalpha() else self.name[0].lower() + self.name[1:]
+        )
+
 
 BALANCED_ACCURACY = Measure("Balanced accuracy", "balanced_accuracy")
 AUC = Measure("AUC", "auc")

@@ -22,7 +22,7 @@ class Scale:
 
     Attributes:
         main: compared first, and in figures; ``worst`` is its lowest over tasks; ``also`` is compared besides.
-        words: the main measure within a sentence, and ``article`` before it.
+        article: goes before the main measure in a sentence.
         metrics: recorded metric -> heading, for tables.
         no_learning: the answer that takes none, and ``chance`` what it scores where nothing else is recorded.
         note: what a reader has to know of the main measure.
@@ -31,12 +31,16 @@ class Scale:
     main: Measure
     worst: Measure
     also: Measure | None
-    words: str
     article: str
     metrics: Mapping[str, str]
     no_learning: str
     chance: float
     note: str = ""
+
+    @property
+    def words(self) -> str:
+        """The main measure within a sentence."""
+        return self.main.words
 
     @property
     def compared(self) -> tuple[Measure, ...]:
@@ -45,13 +49,13 @@ class Scale:
 
 
 CLASSES = Scale(
-    *(BALANCED_ACCURACY, WORST_TASK, AUC, "balanced accuracy", "a"),
+    *(BALANCED_ACCURACY, WORST_TASK, AUC, "a"),
     metrics={"balanced_accuracy": "Balanced accuracy", "accuracy": "Accuracy", "auc": "AUC"},
     no_learning="always answering one class",
     chance=0.5,
 )
 VALUES = Scale(
-    *(R2, WORST_R2, None, "R²", "an"),
+    *(R2, WORST_R2, None, "an"),
     metrics={"r2": "R²", "rmse": "Root mean square error"},
     no_learning="always answering the mean",
     chance=0.0,

@@ -58,7 +58,7 @@ class Data(Section):
     task_column: str = "task"
     """table: column that names the task of a row."""
     label_column: str = "label"
-    """table: column of the label, -1 or +1."""
+    """table: column of the label, -1 or +1; any number with the loss squared."""
     minimum_per_class: Annotated[int, Field(ge=0)] = 0
     """matlab, table: leave out tasks with fewer rows than this in a class."""
     max_tasks: Count | None = None

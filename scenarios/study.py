@@ -71,10 +71,9 @@ def _some(value: Range | None) -> Range:
 class Questions(Section):
     """What the analysis of a study looks at."""
 
-    measure: Literal["balanced_accuracy", "accuracy", "worst_balanced_accuracy", "auc", "r2", "worst_r2"] = (
-        "balanced_accuracy"
-    )
-    """Score that is compared: mean over tasks of the reported split, or that of the worst task; r2 of values."""
+    measure: Literal["balanced_accuracy", "accuracy", "worst_balanced_accuracy", "auc", "r2", "worst_r2"] | None = None
+    """Score that is compared: mean over tasks of the reported split, or that of the worst task; by default
+    balanced_accuracy, or r2 where no task has classes."""
     resources: Annotated[tuple[Spent, ...], Field(min_length=1)] = ("time_s", "energy_j", "cost")
     """What is spent, in the order of figures and tables."""
     targets: tuple[float, ...] = ()

@@ -66,7 +66,7 @@ def price_table(study: Study, frame: pd.DataFrame) -> str:
     """Median spending until targets were reached, all points together, with how many runs never got there."""
     rows = []
     for (kind, _, method), group in frame.groupby(["of", "target", "method"], sort=False):
-        name = "gap" if kind == GAP else study.questions.label.lower()
+        name = "gap" if kind == GAP else study.questions.words
         first = group.iloc[0]
         cells = [f"{escaped(name)} {_value(first['target'])}", escaped(study.label(str(method)))]
         for key in study.questions.resources:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +54,11 @@ class Questions:
     def label(self) -> str:
         """What readers call the measure."""
         return MEASURES[self.measure].name
+
+    @property
+    def words(self) -> str:
+        """The same within a sentence."""
+        return MEASURES[self.measure].words
 
 
 @dataclass(frozen=True)
@@ -121,7 +126,7 @@ def load_study(folder: str | Path) -> Study:
     root = Path(folder)
     try:
         told = json.loads((root / "study.json").read_text(encoding="utf-8"))
-        asked = told["questions"]
+        asked, index, records = told["questions"], pd.read_parquet(root / "index.parquet"), root / told["records"]
         lists = {name: tuple(asked[name]) for name in ("resources", "targets", "gap_targets")}
         at = {name: tuple(amounts) for name, amounts in asked["at"].items()}
         methods = [Method(entry["key"], entry["label"]) for entry in told["methods"]]
@@ -135,21 +140,34 @@ def load_study(folder: str | Path) -> Study:
             methods=tuple(sorted(methods, key=lambda method: method.key != told["flagship"])),
             flagship=told["flagship"],
             questions=Questions(
-                asked["measure"],
+                asked["measure"] or _usual_measure(_record_of(records, name) for name in index["fingerprint"]),
                 **lists,
                 at=at,
                 front=asked["front"],
                 blocks=asked["blocks"],
                 plans=asked["plans"],
             ),
-            index=pd.read_parquet(root / "index.parquet"),
-            records=root / told["records"],
+            index=index,
+            records=records,
             failed=_failures(root),
         )
     except KeyError as error:
         raise NotAStudyError(root, f"study.json lacks {error}") from error
     except (OSError, ValueError, TypeError) as error:
         raise NotAStudyError(root, str(error)) from error
+
+
+def _record_of(records: Path, fingerprint: str) -> Path:
+    return records / fingerprint[:2] / f"{fingerprint}.parquet"
+
+
+def _usual_measure(records: Iterable[Path]) -> str:
+    """R² where no task of the first run there is has classes."""
+    for path in records:
+        if path.is_file():
+            summary = json.loads(pq.read_schema(path).metadata[SUMMARY])
+            return "r2" if summary["balanced_accuracy"] is None and summary["r2"] is not None else "balanced_accuracy"
+    return "balanced_accuracy"
 
 
 def _failures(root: Path) -> dict[str, str]:
@@ -163,7 +181,7 @@ def run_views(study: Study) -> Iterator[RunView]:
     for place, (name, method, seed) in enumerate(
         study.index[["fingerprint", "method", "seed"]].itertuples(index=False)
     ):
-        path = study.records / name[:2] / f"{name}.parquet"
+        path = _record_of(study.records, name)
         if not path.is_file():
             continue
         table = pq.read_table(path)

@@ -119,7 +119,7 @@ def _front_sentence(study: Study, configured: pd.DataFrame) -> str:
     shares = ", ".join(f"{study.label(str(key))} {count}" for key, count in on["method"].value_counts().items())
     return (
         f"Of {len(configured)} configurations (point and method), nothing beats {len(on)} in mean energy, time and"
-        f" {study.questions.label.lower()} together: {shares}."
+        f" {study.questions.words} together: {shares}."
     )
 
 
@@ -172,7 +172,7 @@ def _page(study: Study, found: Findings) -> str:
     for name, (_, caption) in found.figures.items():
         lines += ["", f"![{name}](figures/{name}.png)", "", caption]
     asked = ", ".join(resource(key).name for key in study.questions.resources)
-    lines += ["", f"Score: {study.questions.label.lower()}. Resources: {asked}."]
+    lines += ["", f"Score: {study.questions.words}. Resources: {asked}."]
     if found.tables:
         lines += ["Tables for LaTeX: " + ", ".join(f"tables/{name}.tex" for name in found.tables) + "."]
         lines += ["Frames: " + ", ".join(f"{name}.parquet" for name in found.frames) + "."]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,14 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from analysis.curves import BALANCED_ACCURACY, TrialCurve, trial_states
+from analysis.curves import AUC, BALANCED_ACCURACY, R2, WORST_R2, TrialCurve, trial_states
 from analysis.load import Experiment
 from analysis.ranks import critical_difference, holm, pairs, rank
 from analysis.tradeoff.curve import CERTIFIED, SCORES, run_curve
 from analysis.tradeoff.fronts import attained_by, nondominated
 from analysis.tradeoff.latex import escaped, tabular
-from analysis.tradeoff.load import climb, step_curve
+from analysis.tradeoff.load import _usual_measure, climb, step_curve
 from analysis.tradeoff.prices import GAP, SCORE, price_of, shares_reached
+from scenarios.records import write_record
 
 scores = st.lists(st.one_of(st.just(float("nan")), st.integers(0, 8).map(lambda n: n / 8)), min_size=1, max_size=30)
 
@@ -119,6 +123,27 @@ def test_what_a_record_keeps_is_what_the_tables_say(experiment: Experiment) -> N
         gaps = kept.loc[kept["kind"] == CERTIFIED, "gap"].dropna()
         clouds = experiment.rounds[ours & (experiment.rounds["event"] != "edge")]["gap"].dropna()
         np.testing.assert_array_equal(gaps, clouds)
+
+
+@pytest.mark.parametrize(
+    ("scores", "measure"),
+    [
+        ({"balanced_accuracy": 0.7, "r2": None}, "balanced_accuracy"),
+        ({"balanced_accuracy": None, "r2": 0.7}, "r2"),
+        ({"balanced_accuracy": 0.7, "r2": 0.7}, "balanced_accuracy"),
+        ({"balanced_accuracy": None, "r2": None}, "balanced_accuracy"),
+    ],
+)
+def test_a_study_looks_at_what_its_runs_have(tmp_path: Path, scores: dict[str, Any], measure: str) -> None:
+    write_record(tmp_path, "ab12", pd.DataFrame({"kind": ["scores"]}), scores)
+    assert _usual_measure([tmp_path / "missing", tmp_path / "ab" / "ab12.parquet"]) == measure
+    assert _usual_measure([tmp_path / "missing"]) == "balanced_accuracy"
+
+
+def test_names_of_measures_within_a_sentence() -> None:
+    assert [measure.words for measure in (BALANCED_ACCURACY, AUC, R2, WORST_R2)] == [
+        *("balanced accuracy", "AUC", "R²", "worst-task R²")
+    ]
 
 
 def test_tables_are_latex_whatever_the_names_are() -> None:
