@@ -426,8 +426,8 @@ def local_sgd(
 ) -> None:
     """Do the work of :func:`kernels.local_sgd`; ``numbers`` (T, 4) float64 are rate, ridge, proximal, momentum.
 
-    If ``WEIGHTED``, the float64 ``weights`` lie where the scratch ``order`` does: from the place in ``orders`` on. If
-    ``HEAVY``, the (T, d) ``velocity`` is changed in place.
+    Every job has a model of its own in ``w`` (T, d). If ``WEIGHTED``, the float64 ``weights`` lie where the scratch
+    ``order`` does: from the place in ``orders`` on. If ``HEAVY``, the (T, d) ``velocity`` is changed in place.
     """
     job = tl.program_id(0).to(tl.int64)
     terminal, steps = tl.load(orders + 4 * job), tl.load(orders + 4 * job + 1)
