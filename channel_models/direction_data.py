@@ -6,6 +6,7 @@ elements are off by and the direction they were mounted in: base stations' tasks
 
 from __future__ import annotations
 
+from math import inf
 from typing import Literal
 
 import numpy as np
@@ -18,6 +19,14 @@ from channel_models.wideband_array import array_channels, array_response, find_p
 FloatArray = NDArray[np.float64]
 ComplexArray = NDArray[np.complex128]
 Tasks = dict[str, tuple[FloatArray, FloatArray]]
+
+
+class RefusedError(ValueError):
+    """An argument that makes no sense: ``field``, its ``value``, and what is ``allowed``."""
+
+    def __init__(self, field: str, value: object, allowed: str) -> None:
+        super().__init__(f"{field} {value}: allowed: {allowed}")
+        self.field, self.value, self.allowed = field, value, allowed
 
 
 def directions(
@@ -55,30 +64,52 @@ def directions(
             from there.
         labels: where users are, or where support alignment finds them: what a base station can know.
         seed: of everything drawn.
+
+    Raises:
+        RefusedError: an argument out of range.
     """
-    if not 1 <= beams <= antennas:
-        raise ValueError(f"beams {beams}: allowed: 1 to the {antennas} antennas")
+    _require_whole(1, cells=cells, samples=samples, antennas=antennas, beams=beams, subcarriers=subcarriers)
+    _require_whole(0, reflections=reflections, seed=seed)
+    _require_number(0.0, carrier_hz=carrier_hz, bandwidth_hz=bandwidth_hz, delay_spread_s=delay_spread_s)
+    _require_number(0.0, calibration_deg=calibration_deg, tilt_deg=tilt_deg)
+    _require_number(-inf, snr_db=snr_db, reflection_db=reflection_db)
+    if beams > antennas:
+        raise RefusedError("beams", beams, f"at most the {antennas} antennas")
+    if bandwidth_hz >= 2.0 * carrier_hz:
+        raise RefusedError("bandwidth_hz", bandwidth_hz, "below twice the carrier frequency")
+    if labels not in ("true", "found"):
+        raise RefusedError("labels", labels, "true or found")
     ratios = sub_band_centres_hz(carrier_hz, bandwidth_hz, subcarriers) / carrier_hz
-    centres = (2.0 * np.arange(beams) - beams + 1.0) / antennas
-    looking = array_response(centres, antennas).T
+    looking = array_response((2.0 * np.arange(beams) - beams + 1.0) / antennas, antennas).T
+    noise_w = antennas * float(db_to_linear(-snr_db))  # a beam that covers a user hears 1 an antenna
     tasks = {}
     for cell in range(cells):
         rng = np.random.default_rng([seed, cell])
-        errors, tilt = (
-            np.deg2rad(calibration_deg) * rng.standard_normal((antennas, 1)),
-            tilt_deg * rng.standard_normal(),
-        )
+        errors = np.deg2rad(calibration_deg) * rng.standard_normal((antennas, 1))
+        tilt = tilt_deg * rng.standard_normal()
         where = rng.uniform(-beams / antennas, beams / antennas, (samples, 1 + reflections))
-        channels = array_channels(
-            where, _gains(rng, where, reflection_db, delay_spread_s, ratios * carrier_hz), ratios, antennas
-        )
-        power = float(db_to_linear(-snr_db))  # of noise; a beam that covers the user hears 1 per antenna
-        noise = np.sqrt(antennas * power / 2.0) * _complex_normals(rng, (samples, subcarriers, beams))
+        gains = _gains(rng, where, reflection_db, delay_spread_s, ratios * carrier_hz)
+        noise = np.sqrt(noise_w / 2.0) * _complex_normals(rng, (samples, subcarriers, beams))
+        channels = array_channels(where, gains, ratios, antennas)
         heard = pilots_heard(channels, looking * np.exp(1j * errors), noise)
         powers = np.abs(heard.reshape(samples, -1)) ** 2
         sight = where[:, 0] if labels == "true" else find_paths(heard, looking, ratios, 4 * antennas, 1)[0][:, 0]
         tasks[f"cell-{cell:02d}"] = (powers / powers.mean(axis=1, keepdims=True), tilt + np.rad2deg(np.arcsin(sight)))
     return tasks
+
+
+def _require_whole(least: int, **given: object) -> None:
+    for field, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            raise RefusedError(field, value, f"a whole number, at least {least}")
+
+
+def _require_number(least: float, **given: object) -> None:
+    for field, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < inf or value == -inf:
+            raise RefusedError(
+                field, value, "a finite number" if least == -inf else f"a finite number, at least {least:g}"
+            )
 
 
 def _gains(

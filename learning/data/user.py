@@ -67,7 +67,8 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
 
     Raises:
         ScenarioError: the function cannot be found or called with these arguments, or returns something else.
-            What the function itself raises is passed on untouched, with the user's own traceback.
+            A ValueError with ``field``, ``value`` and ``allowed`` refuses an argument in one line; whatever else the
+            function raises is passed on untouched, with the user's own traceback.
     """
     function = import_object(path)
     try:
@@ -76,7 +77,7 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
         raise ScenarioError("data.arguments", str(error), "the arguments the function takes", path) from error
     except ValueError:  # a builtin without a signature: let the call decide
         pass
-    returned = function(**arguments)
+    returned = _called(function, path, arguments)
     if isinstance(returned, dict):
         tasks = [_from_pair(path, str(name), pair) for name, pair in returned.items()]
     elif isinstance(returned, list | tuple) and all(isinstance(task, TaskRecords) for task in returned):
@@ -85,6 +86,16 @@ def user_tasks(path: str, /, **arguments: Any) -> list[TaskRecords]:
         raise ScenarioError("data.function", f"{path} returned {type(returned).__name__}", _RETURNS)
     check(tasks, "data.function", classification=bool(tasks) and holds_classes(tasks))
     return tasks
+
+
+def _called(function: Callable[..., Any], path: str, arguments: dict[str, Any]) -> Any:
+    try:
+        return function(**arguments)
+    except ValueError as error:
+        refused = [getattr(error, name, None) for name in ("field", "value", "allowed")]
+        if refused[0] is None or refused[2] is None:
+            raise
+        raise ScenarioError(f"data.arguments.{refused[0]}", refused[1], str(refused[2]), path) from error
 
 
 def _from_pair(path: str, name: str, pair: Any) -> TaskRecords:

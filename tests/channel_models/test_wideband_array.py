@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from channel_models.direction_data import directions
+from channel_models.direction_data import RefusedError, directions
 from channel_models.terahertz import split_beam_gain, sub_band_centres_hz
 from channel_models.wideband_array import (
     Dictionary,
@@ -19,6 +22,8 @@ from channel_models.wideband_array import (
     normalised_error,
     pilots_heard,
 )
+from learning.data.user import user_tasks
+from scenarios.errors import ScenarioError
 
 Complex = NDArray[np.complex128]
 CARRIER_HZ = 300e9
@@ -115,5 +120,22 @@ def test_what_a_base_station_can_know_is_close_to_where_users_are_and_turned_wit
         np.testing.assert_array_equal(found[name][0], true[name][0])
         tilt = turned[name][1] - true[name][1]
         assert np.ptp(tilt) < 1e-9 and abs(tilt[0]) > 1e-3
-    with pytest.raises(ValueError, match="beams 64: allowed: 1 to the 32 antennas"):
-        directions(beams=64)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"beams": 64}, "beams 64: allowed: at most the 32 antennas"),
+        ({"cells": 0}, "cells 0: allowed: a whole number, at least 1"),
+        ({"samples": 1.5}, "samples 1.5: allowed: a whole number, at least 1"),
+        ({"snr_db": "10 dB"}, "snr_db 10 dB: allowed: a finite number"),
+        ({"tilt_deg": -1}, "tilt_deg -1: allowed: a finite number, at least 0"),
+        ({"bandwidth_hz": 700e9}, "allowed: below twice the carrier frequency"),
+        ({"labels": "guessed"}, "labels guessed: allowed: true or found"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(RefusedError, match=re.escape(words)):
+        directions(**wrong)
+    with pytest.raises(ScenarioError, match=re.escape(f"data.arguments.{next(iter(wrong))}")):
+        user_tasks("channel_models.direction_data:directions", **wrong)
