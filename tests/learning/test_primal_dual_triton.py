@@ -96,7 +96,7 @@ def compiled(kernel: Any, dtype: str, **fixed: Any) -> Any:
     fixed |= triton_kernels.shape_options(100)
     warps = fixed.pop("num_warps")
     types = dict.fromkeys(kernel.arg_names, f"*{dtype}")
-    types |= dict.fromkeys(("orders", "key", "terminals", "places", "starts", "offsets"), "*i64")
+    types |= dict.fromkeys(("orders", "key", "terminals", "places", "starts", "offsets", "sent"), "*i64")
     types |= dict.fromkeys(("scales", "numbers", "scores", "weights", "out"), "*fp64")
     types |= {"order": "*i32", "batch": "i32", "before": "i32"} | dict.fromkeys(fixed, "constexpr")
     names = list(kernel.arg_names)
