@@ -168,7 +168,7 @@ def _check_classes(task: TaskRecords, field: str) -> None:
     bad = np.flatnonzero(np.abs(task.labels) != 1.0)
     if len(bad):
         found = f"task {task.name!r}, row {bad[0]}: label {task.labels[bad[0]]:g}"
-        raise ScenarioError(field, found, "labels -1 and +1 (rows count from 0)")
+        raise ScenarioError(field, found, "labels -1 and +1, any number with learning.loss squared (rows count from 0)")
     if np.all(task.labels == task.labels[0]):
         found = f"task {task.name!r}: all {len(task)} labels are {task.labels[0]:+g}"
         raise ScenarioError(

@@ -101,5 +101,6 @@ def _signs(labels: NDArray[np.float64], column: str, path: str | Path) -> NDArra
     kinds: set[float] = set(np.unique(labels).tolist())
     if not (kinds <= {0.0, 1.0} or kinds <= {-1.0, 1.0}):
         found = f"column {column!r} holds {sorted(kinds)[:5]}"
-        raise ScenarioError("data.label_column", found, "labels -1/+1, 0/1 or false/true", str(path))
+        allowed = "labels -1/+1, 0/1 or false/true; any number with learning.loss squared"
+        raise ScenarioError("data.label_column", found, allowed, str(path))
     return np.where(labels > 0, 1.0, -1.0)
