@@ -7,7 +7,7 @@ errors / sum of squared deviations from the mean, which has no unit: tasks on di
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,8 +65,10 @@ VALUES = Scale(
 
 def scale_of(experiment: Experiment) -> Scale:
     """Values where no task has classes, otherwise classes: beside them, tasks with values are left out."""
-    tasks = experiment.tasks
-    return VALUES if tasks["r2"].notna().any() and not tasks["balanced_accuracy"].notna().any() else CLASSES
+    classes, values = (experiment.tasks[name].notna().any() for name in ("balanced_accuracy", "r2"))
+    if classes and values:
+        return replace(CLASSES, note="Tasks whose labels are values have no balanced accuracy; they are left out.")
+    return VALUES if values else CLASSES
 
 
 def chance_of(experiment: Experiment, tasks: Iterable[str]) -> NDArray[np.float64]:

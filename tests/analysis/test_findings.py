@@ -12,6 +12,7 @@ from analysis.curves import trial_states
 from analysis.findings import Findings, binding_resource, listed, state_findings
 from analysis.load import Experiment
 from analysis.quantities import BYTES, COST, ENERGY, TIME, Resource, score
+from analysis.scales import scale_of
 from analysis.tables import task_table
 from analysis.targets import resource_to_target
 from tests.analysis.handmade_experiment import handmade, steps
@@ -165,3 +166,23 @@ def test_values_are_compared_by_what_is_explained_of_their_spread() -> None:
     assert "To reach an R² of" in text and "AUC" not in text and "always answering" not in text
     poor = handmade({key: steps for key, steps in trials.items() if key[0] != "ours"}, flagship="none", values=True)
     assert "None is not shown to beat always answering the mean (0.000)" in _text(_findings(poor))
+
+
+def test_beside_classes_tasks_with_values_are_left_out_and_it_is_said() -> None:
+    trials = {("ours", seed): [*steps(0.5, 0.8, task="a"), *steps(0.5, 0.9, task="b")] for seed in range(2)}
+    tasks = handmade(trials).tasks
+    of_b = tasks["task"] == "b"
+    mixed = tasks.assign(
+        r2=tasks["balanced_accuracy"].where(of_b), balanced_accuracy=tasks["balanced_accuracy"].mask(of_b)
+    )
+    experiment = handmade(trials, tasks=mixed)
+    assert "values" in scale_of(experiment).note and not scale_of(handmade(trials)).note
+    assert "Final balanced accuracy (test split, mean over tasks and 2 seeds): Ours 0.800" in _text(
+        _findings(experiment)
+    )
+    rows = task_table(experiment, trial_states(experiment)).rows
+    assert [[cell.text for cell in row] for row in rows] == [
+        ["a", "0.800", "0.500"],
+        ["b", "–", "–"],
+        ["Mean over tasks", "0.800", "0.500"],
+    ]
