@@ -69,6 +69,7 @@ def _main(arguments: Sequence[str]) -> int:
 
 def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Console) -> int:
     """Run what has not been run yet, then join tables and write the report."""
+    from learning.references import chance_levels
     from scenarios.comparison import Job, collect, run_trials
 
     started_s = time.perf_counter()
@@ -93,7 +94,7 @@ def run(scenario: Scenario, root: Path, options: argparse.Namespace, console: Co
     if finished:
         _write_references(scenario, root, federations)
         _write_coverage(scenario, root, len(federations[finished[0].seed].task_names))
-        chance = _chance_of(federations[finished[0].seed])
+        chance = chance_levels(federations[finished[0].seed])
         collect(scenario, root, finished, _methods_of(scenario), chance, time.perf_counter() - started_s)
         if not options.no_report:
             from analysis.report import write_report
@@ -242,13 +243,6 @@ def _methods_of(scenario: Scenario) -> list[dict[str, str]]:
         description = summary(kind).partition(": ")[2] + (f" Here: {settings}." if settings else "")
         methods.append({"key": key, "label": entry.label or kind.label, "description": description})
     return methods
-
-
-def _chance_of(federation: Federation) -> dict[str, float]:
-    """Return what needs no learning at all, where it is not one half."""
-    from learning.references import chance_levels
-
-    return chance_levels(federation)
 
 
 def _write_references(scenario: Scenario, root: Path, federations: Mapping[int, Federation]) -> None:

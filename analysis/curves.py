@@ -31,9 +31,7 @@ class Measure:
     @property
     def words(self) -> str:
         """The name within a sentence: "balanced accuracy", "R²", "worst-task R²"."""
-        return (
-            self.name if self.name[1].isupper() or not self.name[1].isalpha() else self.name[0].lower() + self.name[1:]
-        )
+        return self.name[0].lower() + self.name[1:] if self.name[1].islower() else self.name
 
 
 BALANCED_ACCURACY = Measure("Balanced accuracy", "balanced_accuracy")
@@ -41,7 +39,6 @@ AUC = Measure("AUC", "auc")
 WORST_TASK = Measure("Worst-task balanced accuracy", "balanced_accuracy", "worst")
 R2 = Measure("R²", "r2")
 WORST_R2 = Measure("Worst-task R²", "r2", "worst")
-
 
 FLOORS = {"r2": -1.0}
 """What counts at least, by metric: without it, one model that has diverged would decide every mean."""

@@ -54,11 +54,13 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
         *("accuracy", "balanced_accuracy", "auc", "worst_balanced_accuracy", "rmse", "r2", "worst_r2"),
     ),
 }
-_SOMETIMES = frozenset(
-    {"primal", "dual", "gap"}
-    | {"accuracy", "balanced_accuracy", "auc", "log_loss", "worst_balanced_accuracy", "rmse", "r2", "worst_r2"}
+_UNCERTIFIED = frozenset({"primal", "dual", "gap"})
+"""Columns that a run has only if one of its methods has dual variables."""
+_BY_LABELS = (
+    frozenset({"accuracy", "balanced_accuracy", "auc", "log_loss", "worst_balanced_accuracy"}),
+    frozenset({"rmse", "r2", "worst_r2"}),
 )
-"""Columns that a run has only if a method has dual variables, or if labels are classes, or values."""
+"""Columns that a run has all or none of: if labels are classes, if they are values."""
 _OPTIONAL_TABLES = frozenset({"references", "coverage", "handovers"})
 _TEXT_COLUMNS = frozenset(
     {"method", "event", "node", "task", "split", "terminal", "base_station", "device_class", "outcome"}
@@ -203,7 +205,9 @@ def _read_table(root: Path, name: str) -> pd.DataFrame:
         raise NotAnExperimentError(root, f"{path.name} cannot be read: {error}") from error
     if frame.empty and not len(frame.columns):  # a writer that had no row knew no columns either
         return pd.DataFrame({column: [] for column in columns})
-    frame = frame.assign(**{column: float("nan") for column in columns if column in _SOMETIMES - {*frame.columns}})
+    there = {*frame.columns}
+    unused = _UNCERTIFIED.union(*(group for group in _BY_LABELS if not group & there)) - there
+    frame = frame.assign(**{column: float("nan") for column in columns if column in unused})
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise NotAnExperimentError(root, f"{path.name} lacks column {missing[0]}")

@@ -64,8 +64,12 @@ VALUES = Scale(
 
 
 def scale_of(experiment: Experiment) -> Scale:
-    """Values where no task has classes, otherwise classes: beside them, tasks with values are left out."""
-    classes, values = (experiment.tasks[name].notna().any() for name in ("balanced_accuracy", "r2"))
+    """Return what suits the labels of an experiment."""
+    return suitable(*(bool(experiment.tasks[scale.main.metric].notna().any()) for scale in (CLASSES, VALUES)))
+
+
+def suitable(classes: bool, values: bool) -> Scale:
+    """Values where no task has ``classes``, otherwise classes: beside them, tasks with ``values`` are left out."""
     if classes and values:
         return replace(CLASSES, note="Tasks whose labels are values have no balanced accuracy; they are left out.")
     return VALUES if values else CLASSES

@@ -63,7 +63,7 @@ def directions(
         tilt_deg: standard deviation of how far arrays are turned away from where they are said to look; labels count
             from there.
         labels: where users are, or where support alignment finds them: what a base station can know.
-        seed: of everything drawn.
+        seed: of everything drawn here; a scenario's own seeds deal the same rows in different ways.
 
     Raises:
         RefusedError: an argument out of range.

@@ -75,13 +75,14 @@ def evaluate_values(predictions: Floats, y: Floats, task_offsets: NDArray[np.int
         y: ``(n,)`` targets.
         task_offsets: ``(B + 1,)``, task ``b`` owns rows ``task_offsets[b]:task_offsets[b + 1]``.
     """
-    rows = np.diff(task_offsets)
-    means = _ratio(segment_sums(y, task_offsets), rows.astype(np.float64))
+    sizes = np.diff(task_offsets)
+    rows = sizes.astype(np.float64)
+    means = _ratio(segment_sums(y, task_offsets), rows)
     with np.errstate(over="ignore"):  # a model that has diverged
         squares = np.square(predictions - y)
     errors = segment_sums(np.where(np.isnan(squares), np.inf, squares), task_offsets)
-    spread = segment_sums(np.square(y - np.repeat(means, rows)), task_offsets)
-    return np.stack([np.sqrt(_ratio(errors, rows.astype(np.float64))), 1.0 - _ratio(errors, spread)], axis=1)
+    spread = segment_sums(np.square(y - np.repeat(means, sizes)), task_offsets)
+    return np.stack([np.sqrt(_ratio(errors, rows)), 1.0 - _ratio(errors, spread)], axis=1)
 
 
 def accuracy(scores: Floats, y: Floats) -> float:

@@ -7,18 +7,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.curves import Measure, task_states
+from analysis.curves import AUC, BALANCED_ACCURACY, R2, WORST_R2, WORST_TASK, Measure, task_states
 from analysis.load import ENERGY_COMPONENTS
 from analysis.quantities import RESOURCES
 
 MEASURES = {
-    "balanced_accuracy": Measure("Balanced accuracy", "balanced_accuracy"),
+    "balanced_accuracy": BALANCED_ACCURACY,
     "accuracy": Measure("Accuracy", "accuracy"),
-    "worst_balanced_accuracy": Measure("Worst-task balanced accuracy", "balanced_accuracy", "worst"),
-    "auc": Measure("AUC", "auc"),
+    "worst_balanced_accuracy": WORST_TASK,
+    "auc": AUC,
     "log_loss": Measure("Log loss", "log_loss"),
-    "r2": Measure("R²", "r2"),
-    "worst_r2": Measure("Worst-task R²", "r2", "worst"),
+    "r2": R2,
+    "worst_r2": WORST_R2,
     "rmse": Measure("Root mean square error", "rmse"),
 }
 """Scores in a curve, by column."""

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from analysis.curves import TrialCurve
 from analysis.load import Method
 from analysis.quantities import RESOURCES
+from analysis.scales import CLASSES, VALUES, suitable
 from analysis.tradeoff.curve import CERTIFIED, MEASURES, SCORES
 
 SUMMARY = b"run"
@@ -162,12 +163,10 @@ def _record_of(records: Path, fingerprint: str) -> Path:
 
 
 def _usual_measure(records: Iterable[Path]) -> str:
-    """R² where no task of the first run there is has classes."""
-    for path in records:
-        if path.is_file():
-            summary = json.loads(pq.read_schema(path).metadata[SUMMARY])
-            return "r2" if summary["balanced_accuracy"] is None and summary["r2"] is not None else "balanced_accuracy"
-    return "balanced_accuracy"
+    """What suits the labels of the first run there is."""
+    first = next((path for path in records if path.is_file()), None)
+    summary = {} if first is None else json.loads(pq.read_schema(first).metadata[SUMMARY])
+    return suitable(*(summary.get(scale.main.metric) is not None for scale in (CLASSES, VALUES))).main.metric
 
 
 def _failures(root: Path) -> dict[str, str]:

@@ -18,7 +18,7 @@ from netsim.cohort.luck import CACHED, PART
 Array = NDArray[Any]
 _MET = 1e-12
 _SHORT_S = 1e-12
-_WALK = 64
+_WALK = 64  # instants in a stretch up to which walking is quicker than halving
 
 
 class Payment(NamedTuple):

@@ -109,7 +109,7 @@ def _broken_table(folder: Path) -> None:
 
 
 def _lacking_column(folder: Path) -> None:
-    _edit_table(folder, "tasks", lambda frame: frame.drop(columns="samples"))
+    _edit_table(folder, "tasks", lambda frame: frame.drop(columns="auc"))
 
 
 def _text_for_numbers(folder: Path) -> None:
@@ -140,7 +140,7 @@ def _no_scenario(folder: Path) -> None:
         (_strange_flagship, "flagship 'titanic' is not a method"),
         (_no_table, "rounds.parquet is missing"),
         (_broken_table, "tasks.parquet cannot be read"),
-        (_lacking_column, "tasks.parquet lacks column samples"),
+        (_lacking_column, "tasks.parquet lacks column auc"),
         (_text_for_numbers, "rounds.parquet"),
         (_no_task_rows, "tasks.parquet has no rows"),
         (_unknown_method, "terminals.parquet names method 'stranger'"),
